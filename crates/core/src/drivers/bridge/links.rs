@@ -1,0 +1,62 @@
+//! Bridges, veth pairs and addresses.
+
+use ipnet::IpNet;
+
+use super::{BridgeConfig, EndpointView, NetworkView, bridge_name};
+use crate::model::MacAddr;
+use crate::objects::{Address, Bridge, Objects, Place, Veth};
+
+pub(super) fn of_network(view: &NetworkView<'_, BridgeConfig>) -> Objects {
+    let name = bridge_name(view);
+    let network = view.network;
+    let mut objects = Objects::new();
+    objects.set(Bridge {
+        name: name.clone(),
+        mac: bridge_mac(view),
+        mtu: view.config.mtu,
+        route_localnet: network.spec.ipv4 && !network.spec.internal,
+        ipv6: network.spec.ipv6,
+    });
+    for pool in &network.pools {
+        if let Some(gateway) = pool.gateway {
+            let prefix = IpNet::new(gateway, pool.prefix.prefix_len()).expect("a pool's own prefix length");
+            objects.set(Address { place: Place::Host, link: name.clone(), prefix });
+        }
+    }
+    objects
+}
+
+/// The id is random already, so its bytes make a random address that needs no storing.
+fn bridge_mac(view: &NetworkView<'_, BridgeConfig>) -> MacAddr {
+    let digits = view.network.id.digits(24);
+    MacAddr::draw(|bytes| {
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            let at = 12 + 2 * i;
+            *byte = u8::from_str_radix(&digits[at..at + 2], 16).expect("an id is hexadecimal");
+        }
+    })
+}
+
+pub(super) fn of_endpoint(view: &EndpointView<'_, BridgeConfig>) -> Objects {
+    let mut objects = Objects::new();
+    let endpoint = view.endpoint;
+    let Some(attached) = &endpoint.attached else { return objects };
+    objects.set(Veth {
+        name: endpoint.host_ifname(),
+        bridge: bridge_name(&view.network),
+        mtu: view.network.config.mtu,
+        sandbox: attached.sandbox,
+        peer: attached.ifname.clone(),
+        mac: endpoint.mac,
+        isolated: !view.network.config.icc,
+        hairpin: !view.network.network.spec.internal,
+    });
+    for prefix in &endpoint.addresses {
+        objects.set(Address {
+            place: Place::Sandbox(attached.sandbox),
+            link: attached.ifname.clone(),
+            prefix: *prefix,
+        });
+    }
+    objects
+}

@@ -1,0 +1,146 @@
+//! The options of bridge networks and of the driver.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv6Net};
+use serde::{Deserialize, Serialize};
+
+use super::super::options::bad_value;
+use super::{Bridge, Driver, NetworkView, OptionError};
+use crate::drivers::OptionReader;
+use crate::model::{IfName, Mtu, Options, label};
+
+const NAME: &str = "com.docker.network.bridge.name";
+const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+const ICC: &str = "com.docker.network.bridge.enable_icc";
+const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+
+/// What holds for all networks of the driver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BridgeDriverConfig {
+    /// Whether the driver switches the host's forwarding on for networks that lead out. It is never switched off again:
+    /// others may have come to rely on it.
+    pub ip_forward: bool,
+}
+
+impl Default for BridgeDriverConfig {
+    fn default() -> Self {
+        Self { ip_forward: true }
+    }
+}
+
+/// What holds for one network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeConfig {
+    /// The bridge's name, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<IfName>,
+    /// The MTU of all its links.
+    pub mtu: Mtu,
+    /// Whether endpoints may talk to each other.
+    pub icc: bool,
+    /// Whether endpoints leave the host under its address.
+    pub masquerade: bool,
+    /// Where ports are published that name no host address; all addresses otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_binding: Option<IpAddr>,
+    /// The prefix of interface names inside sandboxes.
+    pub interface_prefix: String,
+}
+
+impl BridgeConfig {
+    /// Parses the options of a network.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionError::Value`] for a bad value, [`OptionError::Unknown`] for an option the driver does not have.
+    pub fn parse(options: &Options) -> Result<Self, OptionError> {
+        let mut read = OptionReader::new(Bridge::NAME, options);
+        let config = Self {
+            bridge: read.parsed(NAME)?,
+            mtu: mtu(read.text(label::MTU))?,
+            icc: read.flag(ICC, true)?,
+            masquerade: read.flag(MASQUERADE, true)?,
+            host_binding: read.parsed::<IpAddr>(HOST_BINDING)?.map(|ip| ip.to_canonical()),
+            interface_prefix: prefix(read.text(label::IFACE_PREFIX))?,
+        };
+        read.finish()?;
+        Ok(config)
+    }
+}
+
+fn mtu(text: Option<&str>) -> Result<Mtu, OptionError> {
+    match text.unwrap_or_default() {
+        // Upstream takes 0 for "not set".
+        "" | "0" => Ok(Mtu::ETHERNET),
+        text => {
+            let number =
+                text.parse::<i64>().map_err(|_| bad_value(label::MTU, text, "it must be a number of bytes"))?;
+            Mtu::try_from(number).map_err(|error| bad_value(label::MTU, text, error))
+        }
+    }
+}
+
+/// The prefix must leave room for a number.
+fn prefix(text: Option<&str>) -> Result<String, OptionError> {
+    let text = text.filter(|text| !text.is_empty()).unwrap_or("eth");
+    match IfName::new(format!("{text}999")) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(bad_value(label::IFACE_PREFIX, text, format!("a number must fit behind it: {error}"))),
+    }
+}
+
+/// A bridge has one pool for each family that is switched on, and at least one family.
+pub(super) fn check_pools(view: &NetworkView<'_, BridgeConfig>) -> Result<(), OptionError> {
+    let spec = &view.network.spec;
+    if !spec.ipv4 && !spec.ipv6 {
+        return Err(OptionError::Combination("IPv4 or IPv6 must be enabled".to_owned()));
+    }
+    for (v6, on, family) in [(false, spec.ipv4, "ipv4"), (true, spec.ipv6, "ipv6")] {
+        let pools: Vec<_> = view.network.pools.iter().filter(|pool| pool.prefix.addr().is_ipv6() == v6).collect();
+        match pools.as_slice() {
+            [] if on => return Err(OptionError::Combination(format!("{family} pool is empty"))),
+            [pool] if on && pool.prefix.addr().is_unspecified() => {
+                return Err(OptionError::Combination(format!("{family} pool is empty")));
+            }
+            [_, second, ..] => {
+                return Err(OptionError::Combination(format!(
+                    "a bridge network has one {family} subnet: remove {}",
+                    second.prefix
+                )));
+            }
+            _ => {}
+        }
+        if let [pool] = pools.as_slice() {
+            check_v6_prefix(pool.prefix)?;
+        }
+    }
+    Ok(())
+}
+
+/// Linux gives every interface an address in `fe80::/64`; another prefix that overlaps it would give it two.
+fn check_v6_prefix(prefix: IpNet) -> Result<(), OptionError> {
+    let IpNet::V6(prefix) = prefix else { return Ok(()) };
+    let link_local: Ipv6Net = "fe80::/64".parse().expect("a literal prefix");
+    let refuse = |what: &str| Err(OptionError::Combination(format!("'{prefix}' {what}")));
+    if prefix.addr().is_multicast() {
+        return refuse("is a multicast subnet, which a bridge cannot have");
+    }
+    if prefix.addr().to_ipv4_mapped().is_some() {
+        return refuse("is not a valid IPv6 subnet: it maps IPv4");
+    }
+    if prefix != link_local && (prefix.contains(&link_local) || link_local.contains(&prefix)) {
+        return refuse("clashes with the Link-Local prefix 'fe80::/64'");
+    }
+    Ok(())
+}
+
+pub(super) fn check_mtu(view: &NetworkView<'_, BridgeConfig>) -> Result<(), OptionError> {
+    let mtu = view.config.mtu.bytes();
+    if view.network.spec.ipv6 && mtu < Mtu::MIN_V6 {
+        let reason = format!("IPv6 needs at least {} bytes (RFC 8200 section 5)", Mtu::MIN_V6);
+        return Err(bad_value(label::MTU, &mtu.to_string(), reason));
+    }
+    Ok(())
+}

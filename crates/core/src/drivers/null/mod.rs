@@ -1,0 +1,37 @@
+//! The `null` driver: a network that connects nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits};
+use crate::engine::HostProfile;
+use crate::model::Options;
+use crate::objects::Objects;
+
+/// Gives endpoints neither interface nor address.
+pub struct Null;
+
+/// No options.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NoConfig {}
+
+impl Driver for Null {
+    type Config = NoConfig;
+    const NAME: &'static str = "null";
+
+    fn configure(&self, options: &Options, _: &HostProfile) -> Result<NoConfig, OptionError> {
+        OptionReader::new(Self::NAME, options).finish()?;
+        Ok(NoConfig {})
+    }
+
+    fn network(&self, _: &NetworkView<'_, NoConfig>) -> Objects {
+        Objects::new()
+    }
+
+    fn endpoint(&self, _: &EndpointView<'_, NoConfig>) -> Objects {
+        Objects::new()
+    }
+
+    fn traits(&self) -> Traits {
+        Traits { addresses: false, special: true, host_namespace: false }
+    }
+}

@@ -1,0 +1,173 @@
+//! The engine: edits a draft of the state, has the host apply the difference, and commits.
+//!
+//! [`Engine::transact`](transact) is the one function that does things; [`restore`] is the other caller of the host, and
+//! does the same with the difference between what should be and what is.
+
+mod codec;
+mod draft;
+mod events;
+pub mod gateway;
+mod host;
+mod locks;
+mod ops;
+mod render;
+mod restore;
+mod state;
+pub mod store;
+mod transact;
+
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+pub use codec::Quarantined;
+pub use draft::Draft;
+pub use events::Event;
+pub use host::{ApplyError, Facts, Host, HostError, HostProfile, Observe, Query};
+pub use ops::{Attach, Attached};
+pub use restore::{Difference, Repaired, Restored};
+pub use state::{Claim, Debt, LedgerEntry, Record, RecordKey, State};
+pub use store::{Batch, Store, StoreError};
+
+use crate::drivers::Registry;
+use crate::error::Error;
+use crate::ipam::DefaultPools;
+use crate::model::Owner;
+use crate::objects::Objects;
+
+/// What the engine takes from outside besides host and store.
+pub trait Environment: Send + Sync {
+    /// Fills `bytes` with random values.
+    fn random(&self, bytes: &mut [u8]);
+    /// Returns the nanoseconds since 1970.
+    fn now(&self) -> u128;
+    /// Returns whether a process is still running.
+    fn is_alive(&self, owner: Owner) -> bool;
+    /// Returns what changes when the kernel's half of the state is gone: the boot and the network namespace.
+    fn generation(&self) -> String;
+}
+
+/// How an engine behaves.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// How long an operation waits for others on the same things.
+    pub deadline: Duration,
+    /// Where subnets come from that nobody names.
+    pub pools: DefaultPools,
+    /// Whether this process stays and holds host ports for all sandboxes. One that leaves at once holds them only while it
+    /// publishes, and does not count their absence as a difference.
+    pub resident: bool,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(30), pools: DefaultPools::local(None), resident: true }
+    }
+}
+
+/// Holds the state and changes it, one transaction an operation.
+pub struct Engine {
+    current: Mutex<State>,
+    snapshot: ArcSwap<State>,
+    locks: locks::Locks,
+    registry: Registry,
+    host: Arc<dyn Host>,
+    store: Arc<dyn Store>,
+    environment: Arc<dyn Environment>,
+    config: EngineConfig,
+    events: events::Bus,
+    ephemeral: ops::Ephemeral,
+    /// Changes that must reach the store before any other: the undoing of a commit that could not be undone at once.
+    unsettled: Mutex<Batch>,
+}
+
+impl Engine {
+    /// Reads the records. Call [`Engine::restore`] next, unless the store was closed in order by a process that ended in
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store cannot be read.
+    pub fn open(
+        registry: Registry,
+        host: Arc<dyn Host>,
+        store: Arc<dyn Store>,
+        environment: Arc<dyn Environment>,
+        config: EngineConfig,
+    ) -> Result<(Self, Vec<Quarantined>), Error> {
+        let (state, quarantined) = codec::load(&*store)?;
+        Ok((Self::with(state, registry, host, store, environment, config), quarantined))
+    }
+
+    fn with(
+        state: State,
+        registry: Registry,
+        host: Arc<dyn Host>,
+        store: Arc<dyn Store>,
+        environment: Arc<dyn Environment>,
+        config: EngineConfig,
+    ) -> Self {
+        Self {
+            snapshot: ArcSwap::from_pointee(state.clone()),
+            current: Mutex::new(state),
+            locks: locks::Locks::default(),
+            registry,
+            host,
+            store,
+            environment,
+            config,
+            events: events::Bus::default(),
+            ephemeral: ops::Ephemeral::default(),
+            unsettled: Mutex::new(Batch::default()),
+        }
+    }
+
+    /// Returns an engine with the same state on another host and store: what it does there does not happen here.
+    #[must_use]
+    pub fn fork(&self, host: Arc<dyn Host>, store: Arc<dyn Store>) -> Self {
+        let state = State::clone(&self.snapshot());
+        Self::with(state, self.registry.clone(), host, store, self.environment.clone(), self.config.clone())
+    }
+
+    /// Returns the state as it is now, without waiting for anybody.
+    pub fn snapshot(&self) -> Arc<State> {
+        self.snapshot.load_full()
+    }
+
+    /// Returns everything that the state asks of the host.
+    ///
+    /// # Errors
+    ///
+    /// If a network's driver is not there.
+    pub fn desired(&self) -> Result<Objects, Error> {
+        render::all(&self.snapshot(), &self.registry)
+    }
+
+    /// Returns the stream of events from now on.
+    pub fn events(&self) -> Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Returns the drivers.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Returns the host.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.host
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        self.environment.random(bytes);
+    }
+
+    /// Changes the shared state and publishes it.
+    fn publish(&self, change: impl FnOnce(&mut State)) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut current);
+        self.snapshot.store(Arc::new(current.clone()));
+    }
+}

@@ -1,0 +1,207 @@
+//! Endpoints: create, join, leave, delete.
+
+use std::collections::BTreeSet;
+
+use tracing::info_span;
+
+use super::addresses;
+use crate::engine::{Draft, Engine, RecordKey};
+use crate::error::{EndpointError, Error, NetworkError};
+use crate::model::{
+    Attachment, Endpoint, EndpointId, EndpointSpec, IfName, MacAddr, NamespaceSource, Network, NetworkId, Phase,
+    Sandbox, SandboxId, check_name,
+};
+
+impl Engine {
+    /// Creates an endpoint with its addresses.
+    ///
+    /// # Errors
+    ///
+    /// A name that is taken, a network that is not there or has no addresses left, an address that is taken or elsewhere.
+    pub fn create_endpoint(&self, network: NetworkId, spec: EndpointSpec) -> Result<EndpointId, Error> {
+        let id = self.new_endpoint_id();
+        let _span =
+            info_span!("libnetwork.Network.CreateEndpoint", nid = %network, eid = %id, ep = %spec.name).entered();
+        self.transact(&format!("create endpoint {}", spec.name), |draft| {
+            self.draft_endpoint(draft, network, &spec, id)
+        })?;
+        Ok(id)
+    }
+
+    pub(super) fn new_endpoint_id(&self) -> EndpointId {
+        EndpointId::draw(|bytes| self.random(bytes))
+    }
+
+    pub(super) fn draft_endpoint(
+        &self,
+        draft: &mut Draft<'_>,
+        network: NetworkId,
+        spec: &EndpointSpec,
+        id: EndpointId,
+    ) -> Result<(), Error> {
+        check_name(&spec.name)?;
+        let network = draft.network(network)?;
+        if network.spec.config_only {
+            return Err(EndpointError::ConfigOnly.into());
+        }
+        if draft.endpoint_named(network.id, &spec.name).is_some() {
+            let (name, network) = (spec.name.clone(), network.spec.name.clone());
+            return Err(EndpointError::Exists { name, network }.into());
+        }
+        let has_addresses = self.driver_traits(&network)?.addresses;
+        let addresses = if has_addresses { addresses::of_endpoint(draft, &network, spec)? } else { Vec::new() };
+        draft.put_endpoint(Endpoint {
+            id,
+            network: network.id,
+            spec: spec.clone(),
+            addresses,
+            mac: spec.mac.unwrap_or_else(|| random_mac(id)),
+            attached: None,
+            bindings: Vec::new(),
+            phase: Phase::Ready,
+        });
+        Ok(())
+    }
+
+    fn driver_traits(&self, network: &Network) -> Result<crate::drivers::Traits, Error> {
+        let driver = self.registry().get(&network.spec.driver);
+        let driver = driver.ok_or_else(|| NetworkError::NoDriver { driver: network.spec.driver.clone() })?;
+        Ok(driver.traits())
+    }
+
+    /// Attaches an endpoint to a sandbox: its interface, addresses, routes and ports.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError::AlreadyAttached`], an interface name or host port that is taken, or a host that refuses.
+    pub fn join(&self, endpoint: EndpointId, sandbox: SandboxId) -> Result<(), Error> {
+        let _span = info_span!("libnetwork.sbJoin", eid = %endpoint, sid = %sandbox).entered();
+        self.transact(&format!("join endpoint {endpoint:?} to sandbox {sandbox:?}"), |draft| {
+            self.draft_join(draft, endpoint, sandbox)?;
+            self.bind_ports(draft, sandbox)
+        })
+    }
+
+    /// Attaches without settling the ports, which is done once for all endpoints of a sandbox.
+    pub(super) fn draft_join(
+        &self,
+        draft: &mut Draft<'_>,
+        endpoint: EndpointId,
+        sandbox: SandboxId,
+    ) -> Result<(), Error> {
+        let sandbox = draft.sandbox(sandbox)?;
+        let endpoint = draft.endpoint(endpoint)?;
+        if endpoint.attached.is_some() {
+            return Err(EndpointError::AlreadyAttached.into());
+        }
+        let network = draft.network(endpoint.network)?;
+        self.check_namespace(&sandbox, &network)?;
+        let ifname = self.interface_name(draft, &endpoint, &network, &sandbox)?;
+        let attached = Some(Attachment { sandbox: sandbox.id, ifname });
+        draft.put_endpoint(Endpoint { attached, ..(*endpoint).clone() });
+        Ok(())
+    }
+
+    fn check_namespace(&self, sandbox: &Sandbox, network: &Network) -> Result<(), Error> {
+        let traits = self.driver_traits(network)?;
+        let in_host = sandbox.spec.namespace == NamespaceSource::Host;
+        let reason = match (in_host, traits.host_namespace) {
+            (true, false) if traits.addresses => {
+                "the sandbox is in the host's namespace, which the host network alone serves"
+            }
+            (false, true) => "the host network serves sandboxes in the host's namespace",
+            _ => return Ok(()),
+        };
+        let (sandbox, network) = (sandbox.spec.name.clone(), network.spec.name.clone());
+        Err(EndpointError::Namespace { sandbox, network, reason }.into())
+    }
+
+    /// Returns the name that was asked for, or the network's prefix with the lowest number that is free in the sandbox.
+    fn interface_name(
+        &self,
+        draft: &Draft<'_>,
+        endpoint: &Endpoint,
+        network: &Network,
+        sandbox: &Sandbox,
+    ) -> Result<IfName, Error> {
+        let taken: BTreeSet<IfName> = draft
+            .state()
+            .attached_to(sandbox.id)
+            .filter_map(|other| other.attached.as_ref().map(|attached| attached.ifname.clone()))
+            .collect();
+        if let Some(name) = &endpoint.spec.ifname {
+            return match taken.contains(name) || name.as_str() == "lo" {
+                false => Ok(name.clone()),
+                true => {
+                    let (ifname, sandbox) = (name.to_string(), sandbox.spec.name.clone());
+                    Err(EndpointError::IfNameTaken { ifname, sandbox }.into())
+                }
+            };
+        }
+        let driver = self.registry().get(&network.spec.driver);
+        let prefix = driver.map_or(Ok("eth".to_owned()), |driver| driver.interface_prefix(network))?;
+        // One more name than there are endpoints: one of them is free.
+        for number in 0..=taken.len() {
+            let name = IfName::new(format!("{prefix}{number}"))?;
+            if !taken.contains(&name) {
+                return Ok(name);
+            }
+        }
+        let (ifname, sandbox) = (prefix, sandbox.spec.name.clone());
+        Err(EndpointError::IfNameTaken { ifname, sandbox }.into())
+    }
+
+    /// Detaches an endpoint from its sandbox; it keeps its addresses.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError::NotAttached`], [`EndpointError::OtherSandbox`], or a host that refuses.
+    pub fn leave(&self, endpoint: EndpointId, sandbox: SandboxId) -> Result<(), Error> {
+        let _span = info_span!("libnetwork.Endpoint.Leave", eid = %endpoint, sid = %sandbox).entered();
+        self.transact(&format!("leave endpoint {endpoint:?} from sandbox {sandbox:?}"), |draft| {
+            let record = draft.endpoint(endpoint)?;
+            match &record.attached {
+                None => return Err(EndpointError::NotAttached.into()),
+                Some(attached) if attached.sandbox != sandbox => {
+                    let (expected, got) = (attached.sandbox.to_string(), sandbox.to_string());
+                    return Err(EndpointError::OtherSandbox { expected, got }.into());
+                }
+                Some(_) => {}
+            }
+            draft.put_endpoint(Endpoint { attached: None, bindings: Vec::new(), ..(*record).clone() });
+            self.bind_ports(draft, sandbox)
+        })
+    }
+
+    /// Deletes an endpoint; `force` detaches it first.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError::ActiveContainer`] if it is attached and not forced.
+    pub fn delete_endpoint(&self, id: EndpointId, force: bool) -> Result<(), Error> {
+        let _span = info_span!("libnetwork.Endpoint.Delete", eid = %id).entered();
+        self.transact(&format!("delete endpoint {id:?}"), |draft| {
+            let endpoint = draft.endpoint(id)?;
+            if endpoint.attached.is_some() && !force {
+                let (name, id) = (endpoint.spec.name.clone(), id.to_string());
+                return Err(EndpointError::ActiveContainer { name, id }.into());
+            }
+            draft.remove(RecordKey::Endpoint(id));
+            match &endpoint.attached {
+                Some(attached) => self.bind_ports(draft, attached.sandbox),
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+/// The id is random already, so the address needs no randomness of its own.
+fn random_mac(id: EndpointId) -> MacAddr {
+    let digits = id.digits(24);
+    MacAddr::draw(|bytes| {
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            let at = 12 + 2 * i;
+            *byte = u8::from_str_radix(&digits[at..at + 2], 16).expect("an id is hexadecimal");
+        }
+    })
+}

@@ -1,0 +1,11 @@
+//! The public operations: each is one edit.
+
+mod addresses;
+mod endpoints;
+mod find;
+mod networks;
+mod ports;
+mod sandboxes;
+
+pub(in crate::engine) use ports::Ephemeral;
+pub use sandboxes::{Attach, Attached};

@@ -1,0 +1,190 @@
+//! Which ports are published where: they follow the sandbox's gateways, per family.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use crate::engine::{Draft, Engine, HostProfile, gateway};
+use crate::error::Error;
+use crate::ipam::Ranges;
+use crate::model::{Endpoint, EndpointId, Network, PortBinding, SandboxId};
+use crate::ports::{HostPort, PortChoice, PortError, PortProto, PortQuery, PortRange, PortSpec, choose};
+
+/// One request with everywhere it is to be published: at most one place a family.
+struct Wanted {
+    spec: PortSpec,
+    places: Vec<Place>,
+}
+
+/// A host address, and who answers for it.
+struct Place {
+    endpoint: EndpointId,
+    host_ip: IpAddr,
+    container_ip: IpAddr,
+}
+
+/// Where ports come from that nobody names; read off the host once, when first needed.
+#[derive(Default)]
+pub(in crate::engine) struct Ephemeral(OnceLock<(PortRange, Ranges<u16>)>);
+
+impl Engine {
+    /// Gives the endpoints of a sandbox the bindings they should have. Ports that were chosen before are kept.
+    pub(super) fn bind_ports(&self, draft: &mut Draft<'_>, sandbox: SandboxId) -> Result<(), Error> {
+        let members = gateway::ordered(draft.state(), sandbox);
+        let wanted = self.wanted(draft, sandbox, &members)?;
+        let before: Vec<PortBinding> = members.iter().flat_map(|(endpoint, _)| endpoint.bindings.clone()).collect();
+        // All are given back first, so that keeping a port is choosing it again.
+        for (endpoint, _) in members.iter().filter(|(endpoint, _)| !endpoint.bindings.is_empty()) {
+            draft.put_endpoint(Endpoint { bindings: Vec::new(), ..(**endpoint).clone() });
+        }
+        let (named, chosen): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|wanted| matches!(wanted.spec.host(), HostPort::Exactly(_)));
+        for wanted in named.into_iter().chain(chosen) {
+            for container in pieces(&wanted.spec) {
+                let host_port = self.choose_port(draft, &wanted, container, &before)?;
+                bind(draft, &wanted, container, host_port);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what is to be published, the sandbox's own requests first.
+    fn wanted(
+        &self,
+        draft: &Draft<'_>,
+        sandbox: SandboxId,
+        members: &[(Arc<Endpoint>, Arc<Network>)],
+    ) -> Result<Vec<Wanted>, Error> {
+        let gateways = gateway::of(draft.state(), sandbox);
+        let of_sandbox = draft.state().sandbox(sandbox).map(|sandbox| sandbox.spec.ports.clone()).unwrap_or_default();
+        let mut wanted = Vec::new();
+        for spec in of_sandbox {
+            let leads = |endpoint: &Endpoint, v6| gateways.of(v6) == Some(endpoint.id);
+            wanted.push(self.places(spec, members, leads)?);
+        }
+        for (publisher, _) in members {
+            for spec in publisher.spec.publish.clone() {
+                wanted.push(self.places(spec, members, |endpoint, _| endpoint.id == publisher.id)?);
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn places(
+        &self,
+        spec: PortSpec,
+        members: &[(Arc<Endpoint>, Arc<Network>)],
+        answers: impl Fn(&Endpoint, bool) -> bool,
+    ) -> Result<Wanted, Error> {
+        check_supported(&spec)?;
+        let mut places = Vec::new();
+        for v6 in [false, true] {
+            for (endpoint, network) in members.iter().filter(|(endpoint, _)| answers(endpoint, v6)) {
+                if network.spec.internal {
+                    continue;
+                }
+                let host_ip = self.host_address(&spec, network, v6);
+                if let (Some(host_ip), Some(container)) = (host_ip, endpoint.address(v6)) {
+                    places.push(Place { endpoint: endpoint.id, host_ip, container_ip: container.addr() });
+                }
+            }
+        }
+        Ok(Wanted { spec, places })
+    }
+
+    /// Returns the host's address of a family that a request is published on, if it is on that family at all.
+    fn host_address(&self, spec: &PortSpec, network: &Network, v6: bool) -> Option<IpAddr> {
+        let driver = self.registry().get(&network.spec.driver);
+        let default = driver.and_then(|driver| driver.host_binding(network));
+        let any =
+            if v6 { IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED) };
+        match spec.host_ip().or(default) {
+            None => Some(any),
+            // The default binding says where nobody said anything: unspecified, it covers the other family too.
+            Some(ip) if spec.host_ip().is_none() && ip == IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED) => Some(any),
+            Some(ip) => (ip.is_ipv6() == v6).then_some(ip),
+        }
+    }
+
+    fn choose_port(
+        &self,
+        draft: &Draft<'_>,
+        wanted: &Wanted,
+        container: PortRange,
+        before: &[PortBinding],
+    ) -> Result<u16, Error> {
+        let addresses: Vec<IpAddr> = wanted.places.iter().map(|place| place.host_ip).collect();
+        if addresses.is_empty() {
+            return Ok(container.first());
+        }
+        let query = |choice| PortQuery {
+            addresses: &addresses,
+            proto: wanted.spec.proto(),
+            choice,
+            busy: draft.busy_ports(),
+            cursor: None,
+        };
+        let ports = draft.state().ports();
+        let kept = before.iter().find(|old| old.request == wanted.spec && old.container_port == container.first());
+        if let Some(old) = kept
+            && !matches!(wanted.spec.host(), HostPort::Exactly(_))
+            && let Ok(port) = choose(ports, &query(PortChoice::Exact(old.host_port)))
+        {
+            return Ok(port);
+        }
+        let chosen = match wanted.spec.host() {
+            HostPort::Exactly(range) => choose(ports, &query(PortChoice::Exactly(range))),
+            HostPort::FirstOf(range) => choose(ports, &query(PortChoice::FirstOf(range))),
+            HostPort::Ephemeral => {
+                let (range, reserved) = self.ephemeral()?;
+                choose(ports, &query(PortChoice::Ephemeral { range: *range, reserved }))
+            }
+        };
+        Ok(chosen?)
+    }
+
+    fn ephemeral(&self) -> Result<&(PortRange, Ranges<u16>), Error> {
+        if let Some(known) = self.ephemeral.0.get() {
+            return Ok(known);
+        }
+        let HostProfile { ephemeral, reserved_ports, .. } = self.host().survey()?;
+        Ok(self.ephemeral.0.get_or_init(|| (ephemeral, reserved_ports)))
+    }
+}
+
+/// Ports that are named stay one range; ports that are chosen are chosen one by one.
+fn pieces(spec: &PortSpec) -> Vec<PortRange> {
+    let container = spec.container();
+    match spec.host() {
+        HostPort::Exactly(_) => vec![container],
+        HostPort::FirstOf(_) | HostPort::Ephemeral => {
+            container.iter().filter_map(|port| PortRange::single(port).ok()).collect()
+        }
+    }
+}
+
+fn bind(draft: &mut Draft<'_>, wanted: &Wanted, container: PortRange, host_port: u16) {
+    for place in &wanted.places {
+        let Some(endpoint) = draft.state().endpoint(place.endpoint).cloned() else { continue };
+        let mut endpoint = (*endpoint).clone();
+        endpoint.bindings.push(PortBinding {
+            proto: wanted.spec.proto(),
+            host_ip: place.host_ip,
+            host_port,
+            container_ip: place.container_ip,
+            container_port: container.first(),
+            count: container.count(),
+            request: wanted.spec.clone(),
+        });
+        draft.put_endpoint(endpoint);
+    }
+}
+
+fn check_supported(spec: &PortSpec) -> Result<(), PortError> {
+    let refuse = |what| Err(PortError::Unsupported { spec: spec.to_string(), what });
+    match spec {
+        spec if spec.proto() == PortProto::Sctp => refuse("SCTP"),
+        spec if !spec.from().is_empty() => refuse("a source prefix (from=)"),
+        spec if spec.proxy_protocol() => refuse("the PROXY protocol"),
+        _ => Ok(()),
+    }
+}

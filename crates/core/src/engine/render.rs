@@ -1,0 +1,170 @@
+//! From records to objects: what each part of the state asks of the host.
+
+use std::collections::BTreeSet;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::draft::Draft;
+use super::gateway;
+use super::state::{RecordKey, State};
+use crate::drivers::{EndpointView, NetworkView, Registry};
+use crate::error::{Error, NetworkError};
+use crate::firewall::lower;
+use crate::model::{EndpointId, NamespaceSource, Network, NetworkId, SandboxId};
+use crate::objects::{Key, Namespace, Object, Objects, Place, Plan, Route};
+
+/// A part of the state that contributes objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    Network(NetworkId),
+    Sandbox(SandboxId),
+    Endpoint(EndpointId),
+}
+
+/// Returns the steps from the state before a draft to the state after it.
+///
+/// Only what the draft can have changed is rendered: a sandbox with its endpoints, a network with its endpoints.
+pub(super) fn plan(draft: &Draft<'_>, registry: &Registry) -> Result<Plan, Error> {
+    let scopes = closure(draft);
+    let mut before = render(&draft.base, registry, &scopes)?;
+    let mut after = render(draft.state(), registry, &scopes)?;
+    let shared = |objects: &Objects| -> BTreeSet<Key> {
+        objects.iter().filter(|object| object.is_shared()).map(Object::key).collect()
+    };
+    let only_before = &shared(&before) - &shared(&after);
+    let only_after = &shared(&after) - &shared(&before);
+    contributed_elsewhere(draft.state(), registry, &scopes, only_before, &mut after)?;
+    contributed_elsewhere(&draft.base, registry, &scopes, only_after, &mut before)?;
+    Ok(Plan::between(&before, &after))
+}
+
+/// Returns everything that the state asks for.
+pub(super) fn all(state: &State, registry: &Registry) -> Result<Objects, Error> {
+    let networks = state.networks().map(|network| Scope::Network(network.id));
+    let sandboxes = state.sandboxes().map(|sandbox| Scope::Sandbox(sandbox.id));
+    let endpoints = state.endpoints().map(|endpoint| Scope::Endpoint(endpoint.id));
+    render(state, registry, &networks.chain(sandboxes).chain(endpoints).collect())
+}
+
+fn closure(draft: &Draft<'_>) -> BTreeSet<Scope> {
+    let mut scopes = BTreeSet::new();
+    for state in [&draft.base, draft.state()] {
+        for key in draft.touched() {
+            match key {
+                RecordKey::Network(id) => {
+                    scopes.insert(Scope::Network(*id));
+                    scopes.extend(state.endpoints_of(*id).map(|endpoint| Scope::Endpoint(endpoint.id)));
+                }
+                RecordKey::Endpoint(id) => {
+                    scopes.insert(Scope::Endpoint(*id));
+                    if let Some(attached) = state.endpoint(*id).and_then(|endpoint| endpoint.attached.as_ref()) {
+                        sandbox_scopes(state, attached.sandbox, &mut scopes);
+                    }
+                }
+                RecordKey::Sandbox(id) => sandbox_scopes(state, *id, &mut scopes),
+                RecordKey::Debt(_) | RecordKey::Ledger(_) => {}
+            }
+        }
+    }
+    scopes
+}
+
+fn sandbox_scopes(state: &State, id: SandboxId, scopes: &mut BTreeSet<Scope>) {
+    scopes.insert(Scope::Sandbox(id));
+    scopes.extend(state.attached_to(id).map(|endpoint| Scope::Endpoint(endpoint.id)));
+}
+
+/// Adds to `objects` the shared ones of `missing` that a network outside `scopes` asks for too.
+fn contributed_elsewhere(
+    state: &State,
+    registry: &Registry,
+    scopes: &BTreeSet<Scope>,
+    mut missing: BTreeSet<Key>,
+    objects: &mut Objects,
+) -> Result<(), Error> {
+    for network in state.networks().filter(|network| !scopes.contains(&Scope::Network(network.id))) {
+        if missing.is_empty() {
+            break;
+        }
+        for object in network_objects(network, registry)? {
+            if missing.remove(&object.key()) {
+                objects.add(object)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn render(state: &State, registry: &Registry, scopes: &BTreeSet<Scope>) -> Result<Objects, Error> {
+    let mut objects = Objects::new();
+    for scope in scopes {
+        let part = match scope {
+            Scope::Network(id) => match state.network(*id) {
+                Some(network) => network_objects(network, registry)?,
+                None => continue,
+            },
+            Scope::Sandbox(id) => sandbox_objects(state, *id),
+            Scope::Endpoint(id) => endpoint_objects(state, registry, *id)?,
+        };
+        part.into_iter().try_for_each(|object| objects.add(object))?;
+    }
+    Ok(lower(objects)?)
+}
+
+fn network_objects(network: &Network, registry: &Registry) -> Result<Objects, Error> {
+    if network.spec.config_only {
+        return Ok(Objects::new());
+    }
+    let driver = registry
+        .get(&network.spec.driver)
+        .ok_or_else(|| NetworkError::NoDriver { driver: network.spec.driver.clone() })?;
+    Ok(driver.network(network)?)
+}
+
+fn sandbox_objects(state: &State, id: SandboxId) -> Objects {
+    let mut objects = Objects::new();
+    let Some(sandbox) = state.sandbox(id) else { return objects };
+    objects.set(Namespace { sandbox: id, source: sandbox.spec.namespace.clone() });
+    if sandbox.spec.namespace == NamespaceSource::Host {
+        return objects;
+    }
+    let gateways = gateway::of(state, id);
+    for v6 in [false, true] {
+        let endpoint = gateways.of(v6).and_then(|id| state.endpoint(id));
+        let network = endpoint.and_then(|endpoint| state.network(endpoint.network));
+        if let (Some(endpoint), Some(network)) = (endpoint, network)
+            && let Some(attached) = &endpoint.attached
+        {
+            objects.set(Route {
+                place: Place::Sandbox(id),
+                to: default_route(v6),
+                via: network.way_out(v6),
+                link: attached.ifname.clone(),
+            });
+        }
+    }
+    objects
+}
+
+fn default_route(v6: bool) -> IpNet {
+    if v6 { IpNet::V6(Ipv6Net::default()) } else { IpNet::V4(Ipv4Net::default()) }
+}
+
+fn endpoint_objects(state: &State, registry: &Registry, id: EndpointId) -> Result<Objects, Error> {
+    let Some(endpoint) = state.endpoint(id) else { return Ok(Objects::new()) };
+    let (Some(attached), Some(network)) = (&endpoint.attached, state.network(endpoint.network)) else {
+        return Ok(Objects::new());
+    };
+    let driver = registry
+        .get(&network.spec.driver)
+        .ok_or_else(|| NetworkError::NoDriver { driver: network.spec.driver.clone() })?;
+    let gateways = gateway::of(state, attached.sandbox);
+    let view = EndpointView {
+        endpoint,
+        network: NetworkView { network, config: &() },
+        sandbox: state.sandbox(attached.sandbox).map(|sandbox| &**sandbox),
+        gateway4: gateways.v4 == Some(id),
+        gateway6: gateways.v6 == Some(id),
+    };
+    Ok(driver.endpoint(&view)?)
+}

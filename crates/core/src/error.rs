@@ -1,0 +1,382 @@
+//! Errors: what went wrong as data, and its kind, which is all that front ends map to a status.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::drivers::OptionError;
+use crate::engine::{ApplyError, HostError, StoreError};
+use crate::ipam::IpamError;
+use crate::model::{IdError, NameError};
+use crate::objects::{Clash, Op};
+use crate::ports::PortError;
+
+/// What kind of error it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request makes no sense, whatever the state.
+    Invalid,
+    /// What it names does not exist.
+    NotFound,
+    /// It collides with what exists or is under way.
+    Conflict,
+    /// The state does not allow it.
+    Forbidden,
+    /// There are no more addresses, ports or pools.
+    Exhausted,
+    /// This host or this version cannot do it.
+    Unsupported,
+    /// Something it needs does not answer now.
+    Unavailable,
+    /// The host refused, or the program is wrong.
+    Internal,
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An operation on networks.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// An operation on endpoints.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// An operation on sandboxes.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// Address management.
+    #[error(transparent)]
+    Ipam(#[from] IpamError),
+    /// Host ports.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// Driver options.
+    #[error(transparent)]
+    Option(#[from] OptionError),
+    /// A name or a small value.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// An identifier.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// Two parts of the state cannot be true together.
+    #[error(transparent)]
+    Clash(#[from] Clash),
+    /// The host refused a step; everything before it was undone.
+    #[error("{label} failed")]
+    Apply {
+        /// What was being done.
+        label: String,
+        /// The step and the refusal.
+        #[source]
+        source: Box<ApplyError>,
+    },
+    /// The host could not be read.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The store failed; the host was put back.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Somebody else is using the same things for too long.
+    #[error("{label}: gave up after {} s waiting for another operation on the same things to end", .waited.as_secs())]
+    Busy {
+        /// What was being done.
+        label: String,
+        /// How long it waited.
+        waited: Duration,
+    },
+    /// The outside kept refusing what was chosen.
+    #[error("{label}: gave up after {rounds} choices that the host refused")]
+    Restless {
+        /// What was being done.
+        label: String,
+        /// How many rounds were tried.
+        rounds: usize,
+    },
+    /// What an operation did stands, but something remains to be removed.
+    #[error("{label} is done, but {} left behind: {left}", count(.left.0.len()))]
+    LeftBehind {
+        /// What was being done.
+        label: String,
+        /// What remains; `repair` tries again.
+        left: Leftovers,
+    },
+}
+
+fn count(things: usize) -> String {
+    match things {
+        1 => "one thing was".to_owned(),
+        more => format!("{more} things were"),
+    }
+}
+
+/// Steps that could not be taken, and why.
+#[derive(Debug, Default)]
+pub struct Leftovers(pub Vec<(Op, HostError)>);
+
+impl fmt::Display for Leftovers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (op, error)) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}{} ({error})", op.object())?;
+        }
+        Ok(())
+    }
+}
+
+/// Why an operation on networks failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// No network of this name or id.
+    #[error("network {name} not found")]
+    NotFound {
+        /// The name or id.
+        name: String,
+    },
+    /// It was there once.
+    #[error("unknown network {name} id {id}")]
+    Unknown {
+        /// Its name.
+        name: String,
+        /// Its id.
+        id: String,
+    },
+    /// The name or id is taken.
+    #[error("network with name {name} already exists")]
+    Exists {
+        /// The name or id.
+        name: String,
+    },
+    /// Several networks begin with this id prefix.
+    #[error("network id prefix {prefix} is ambiguous: {count} networks begin with it; give more digits")]
+    Ambiguous {
+        /// The prefix.
+        prefix: String,
+        /// How many.
+        count: usize,
+    },
+    /// It still has endpoints.
+    #[error("network {name} has active endpoints ({})", .endpoints.join(", "))]
+    ActiveEndpoints {
+        /// Its name.
+        name: String,
+        /// Its id.
+        id: String,
+        /// The endpoints, each as `name:"..." id:"..."`.
+        endpoints: Vec<String>,
+    },
+    /// No such driver.
+    #[error("could not find plugin {driver} in v1 plugin registry: plugin not found")]
+    NoDriver {
+        /// The driver's name.
+        driver: String,
+    },
+    /// No such address manager.
+    #[error("invalid ipam driver: {driver:?}")]
+    NoIpam {
+        /// Its name.
+        driver: String,
+    },
+    /// A driver of which there is one network only.
+    #[error("only one instance of {driver:?} network is allowed")]
+    OnlyOne {
+        /// The driver.
+        driver: String,
+    },
+    /// A network that cannot be deleted.
+    #[error("network of type {driver:?} cannot be deleted")]
+    Undeletable {
+        /// The driver.
+        driver: String,
+    },
+    /// A config-only network with operator fields.
+    #[error(
+        "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal \
+         | attachable | scope ] are not supported."
+    )]
+    OperatorFields,
+    /// A config-only network with config-from.
+    #[error("a configuration network cannot depend on another configuration network")]
+    ConfigOnlyFrom,
+    /// config-from with settings of one's own.
+    #[error("user-specified configurations are not supported if the network depends on a configuration network")]
+    ConfigFromOwn,
+    /// config-from with driver options.
+    #[error("network driver options are not supported if the network depends on a configuration network")]
+    ConfigFromOptions,
+    /// config-from of what is not there.
+    #[error("configuration network {name:?} does not exist")]
+    NoConfig {
+        /// The name.
+        name: String,
+    },
+    /// A config-only network that others use.
+    #[error("configuration network {name:?} is in use")]
+    ConfigInUse {
+        /// Its name.
+        name: String,
+    },
+    /// This kernel has no IPv6.
+    #[error("network {name} asks for IPv6, which this kernel does not have; create it with IPv4 only")]
+    NoIpv6 {
+        /// The network's name.
+        name: String,
+    },
+}
+
+impl NetworkError {
+    /// Returns the kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound { .. } | Self::Unknown { .. } | Self::NoDriver { .. } | Self::NoConfig { .. } => {
+                Kind::NotFound
+            }
+            Self::Exists { .. } => Kind::Conflict,
+            Self::Ambiguous { .. } | Self::NoIpam { .. } => Kind::Invalid,
+            Self::NoIpv6 { .. } => Kind::Unsupported,
+            Self::ActiveEndpoints { .. }
+            | Self::OnlyOne { .. }
+            | Self::Undeletable { .. }
+            | Self::OperatorFields
+            | Self::ConfigOnlyFrom
+            | Self::ConfigFromOwn
+            | Self::ConfigFromOptions
+            | Self::ConfigInUse { .. } => Kind::Forbidden,
+        }
+    }
+}
+
+/// Why an operation on endpoints failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// No endpoint of this name or id.
+    #[error("endpoint {name} not found")]
+    NotFound {
+        /// The name or id.
+        name: String,
+    },
+    /// The name is taken.
+    #[error("endpoint with name {name} already exists in network {network}")]
+    Exists {
+        /// The name.
+        name: String,
+        /// The network's name.
+        network: String,
+    },
+    /// The network only lends its configuration.
+    #[error("cannot create endpoint on configuration-only network")]
+    ConfigOnly,
+    /// It is attached to another sandbox.
+    #[error("another container is attached to the same network endpoint")]
+    AlreadyAttached,
+    /// It is attached to no sandbox.
+    #[error("cannot leave endpoint with no attached sandbox")]
+    NotAttached,
+    /// It is attached to another sandbox than the one named.
+    #[error("unexpected sandbox ID in leave request. Expected {expected}. Got {got}")]
+    OtherSandbox {
+        /// Where it is attached.
+        expected: String,
+        /// What was named.
+        got: String,
+    },
+    /// It is attached.
+    #[error("endpoint with name {name} id {id} has active containers")]
+    ActiveContainer {
+        /// Its name.
+        name: String,
+        /// Its id.
+        id: String,
+    },
+    /// The interface name is taken inside the sandbox.
+    #[error("interface name {ifname} is already used in sandbox {sandbox}")]
+    IfNameTaken {
+        /// The name.
+        ifname: String,
+        /// The sandbox's name.
+        sandbox: String,
+    },
+    /// A sandbox in the host's namespace joins the host network only, and others do not.
+    #[error("sandbox {sandbox} cannot join network {network}: {reason}")]
+    Namespace {
+        /// The sandbox's name.
+        sandbox: String,
+        /// The network's name.
+        network: String,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+impl EndpointError {
+    /// Returns the kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound { .. } => Kind::NotFound,
+            Self::IfNameTaken { .. } => Kind::Conflict,
+            _ => Kind::Forbidden,
+        }
+    }
+}
+
+/// Why an operation on sandboxes failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SandboxError {
+    /// No sandbox of this id.
+    #[error("sandbox {name} not found")]
+    NotFound {
+        /// The name or id.
+        name: String,
+    },
+    /// No sandbox of this container.
+    #[error("network sandbox for container {name} not found")]
+    ContainerNotFound {
+        /// The container.
+        name: String,
+    },
+    /// The container has one already.
+    #[error("container {name} is already present in sandbox {id}")]
+    Exists {
+        /// The container.
+        name: String,
+        /// Its sandbox.
+        id: String,
+    },
+    /// A container id of nothing.
+    #[error("invalid container ID")]
+    EmptyName,
+}
+
+impl SandboxError {
+    /// Returns the kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound { .. } | Self::ContainerNotFound { .. } => Kind::NotFound,
+            Self::Exists { .. } => Kind::Forbidden,
+            Self::EmptyName => Kind::Invalid,
+        }
+    }
+}
+
+impl Error {
+    /// Returns the kind, which is all that a front end needs for a status.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Network(e) => e.kind(),
+            Self::Endpoint(e) => e.kind(),
+            Self::Sandbox(e) => e.kind(),
+            Self::Ipam(e) => e.kind(),
+            Self::Port(e) => e.kind(),
+            Self::Option(e) => e.kind(),
+            Self::Name(_) | Self::Id(_) => Kind::Invalid,
+            Self::Clash(_) => Kind::Conflict,
+            Self::Apply { source, .. } => source.cause.kind(),
+            Self::Host(e) => e.kind(),
+            Self::Store(StoreError::Held { .. }) | Self::Busy { .. } | Self::Restless { .. } => Kind::Unavailable,
+            Self::Store(_) | Self::LeftBehind { .. } => Kind::Internal,
+        }
+    }
+}

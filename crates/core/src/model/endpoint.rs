@@ -1,0 +1,135 @@
+//! Endpoints: attachment points of networks.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::{EndpointId, IfName, MacAddr, NetworkId, Options, Phase, SandboxId};
+use crate::ports::{PortProto, PortSpec};
+
+/// What is asked for when an endpoint is created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EndpointSpec {
+    /// Unique in its network.
+    pub name: String,
+    /// Driver options, as given.
+    pub options: Options,
+    /// The IPv4 address to have.
+    pub ipv4: Option<Ipv4Addr>,
+    /// The IPv6 address to have.
+    pub ipv6: Option<Ipv6Addr>,
+    /// The MAC address to have; a random one otherwise.
+    pub mac: Option<MacAddr>,
+    /// The interface's name inside the sandbox; the network's prefix and the lowest free number otherwise.
+    pub ifname: Option<IfName>,
+    /// No IPv6 address, even on an IPv6 network.
+    pub disable_ipv6: bool,
+    /// Ports that this endpoint publishes whether or not it is the sandbox's gateway.
+    pub publish: Vec<PortSpec>,
+    /// The sandbox's endpoint of highest priority becomes its gateway, per family.
+    pub priority: i32,
+}
+
+impl EndpointSpec {
+    /// Asks for an endpoint with automatic addresses.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Publishes a port on this endpoint.
+    #[must_use]
+    pub fn publish(mut self, port: PortSpec) -> Self {
+        self.publish.push(port);
+        self
+    }
+
+    /// Asks for an address; its family follows from its value.
+    #[must_use]
+    pub fn address(mut self, address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => self.ipv4 = Some(address),
+            IpAddr::V6(address) => self.ipv6 = Some(address),
+        }
+        self
+    }
+
+    /// Asks for a MAC address.
+    #[must_use]
+    pub fn mac(mut self, mac: MacAddr) -> Self {
+        self.mac = Some(mac);
+        self
+    }
+}
+
+/// The place of an endpoint in a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The sandbox.
+    pub sandbox: SandboxId,
+    /// The interface's name inside it.
+    pub ifname: IfName,
+}
+
+/// One published port, or range of ports, as it is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortBinding {
+    /// The transport.
+    pub proto: PortProto,
+    /// The host's address; the unspecified one of a family means all of that family.
+    pub host_ip: IpAddr,
+    /// The first port on the host.
+    pub host_port: u16,
+    /// The container's address.
+    pub container_ip: IpAddr,
+    /// The first port in the container.
+    pub container_port: u16,
+    /// How many consecutive ports, at least one.
+    pub count: u16,
+    /// The request this answers, for telling which bindings belong together.
+    pub request: PortSpec,
+}
+
+impl PortBinding {
+    /// Returns the last port on the host.
+    pub fn last_host_port(&self) -> u16 {
+        self.host_port + (self.count - 1)
+    }
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its identity.
+    pub id: EndpointId,
+    /// The network it belongs to.
+    pub network: NetworkId,
+    /// What was asked for.
+    pub spec: EndpointSpec,
+    /// Its addresses with their pool's prefix length, IPv4 first.
+    pub addresses: Vec<IpNet>,
+    /// Its MAC address.
+    pub mac: MacAddr,
+    /// Where it is attached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Attachment>,
+    /// The ports it publishes now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bindings: Vec<PortBinding>,
+    /// Where it stands.
+    #[serde(skip)]
+    pub phase: Phase,
+}
+
+impl Endpoint {
+    /// Returns its address of a family, with the prefix length of its pool.
+    pub fn address(&self, v6: bool) -> Option<IpNet> {
+        self.addresses.iter().copied().find(|prefix| prefix.addr().is_ipv6() == v6)
+    }
+
+    /// Returns the name of its interface on the host: `pv` and nine digits of the id.
+    pub fn host_ifname(&self) -> IfName {
+        IfName::new(format!("pv{}", self.id.digits(9))).expect("pv and nine digits are a valid interface name")
+    }
+}

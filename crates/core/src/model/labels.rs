@@ -1,0 +1,25 @@
+//! Label strings of the Docker ecosystem, and the maps that carry them.
+
+use std::collections::BTreeMap;
+
+/// Labels of a network: free text for its owner.
+pub type Labels = BTreeMap<String, String>;
+
+/// Options of a driver, as given: parsed once, by [`Driver::configure`](crate::drivers::Driver::configure).
+pub type Options = BTreeMap<String, String>;
+
+/// The label names that existing callers use.
+pub mod label {
+    /// Prefix of every driver's label: `com.docker.network.driver.<type>...` configures a driver at start.
+    pub const DRIVER_PREFIX: &str = "com.docker.network.driver";
+    /// Network driver option: the MTU of the network's links.
+    pub const MTU: &str = "com.docker.network.driver.mtu";
+    /// Network driver option: prefix of interface names inside a sandbox.
+    pub const IFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
+    /// IPAM option: allocate addresses one after the other instead of lowest first.
+    pub const IPAM_SERIAL: &str = "com.docker.network.ipam.serial";
+    /// Auxiliary address that becomes the sandboxes' IPv4 gateway instead of the bridge.
+    pub const AUX_GATEWAY_V4: &str = "DefaultGatewayIPv4";
+    /// Auxiliary address that becomes the sandboxes' IPv6 gateway instead of the bridge.
+    pub const AUX_GATEWAY_V6: &str = "DefaultGatewayIPv6";
+}

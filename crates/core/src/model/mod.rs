@@ -1,0 +1,30 @@
+//! The records: plain data, grouped by where a value comes from (asked, parsed, allocated, learned).
+
+mod endpoint;
+mod ids;
+mod labels;
+mod names;
+mod network;
+mod sandbox;
+
+pub use endpoint::{Attachment, Endpoint, EndpointSpec, PortBinding};
+pub use ids::{EndpointId, IdError, NetworkId, SandboxId};
+pub use labels::{Labels, Options, label};
+pub use names::{IfName, MacAddr, Mtu, NameError, check_name};
+pub use network::{IpamSpec, Network, NetworkPool, NetworkSpec, PoolSpec};
+pub use sandbox::{NamespaceSource, Owner, Sandbox, SandboxSpec};
+
+use serde::{Deserialize, Serialize};
+
+/// Where a record stands; only `Ready` records are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// An operation is bringing it into being; its names, addresses and ports are taken already.
+    Creating,
+    /// It exists.
+    #[default]
+    Ready,
+    /// An operation is removing it; its names, addresses and ports are still taken.
+    Deleting,
+}

@@ -1,0 +1,148 @@
+//! Listing links.
+
+use netlink_packet_core::{NlaBuffer, NlasIterator, ParseableParametrized};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::link::{
+    InfoBridgePort, InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage,
+};
+
+use super::{Mac, PortState, Target, malformed, request};
+use crate::{Error, Socket};
+
+/// A link as the kernel describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Interface index.
+    pub index: u32,
+    /// Name.
+    pub name: String,
+    /// Kind, such as `bridge` or `veth`; absent for hardware and the loopback interface.
+    pub kind: Option<String>,
+    /// Hardware address, if it has one of six bytes.
+    pub mac: Option<Mac>,
+    /// Largest packet, in bytes.
+    pub mtu: u32,
+    /// Whether it is up.
+    pub up: bool,
+    /// Whether it has a carrier.
+    pub running: bool,
+    /// Index of the bridge, or other link, that it is a port of.
+    pub master: Option<u32>,
+    /// Group number.
+    pub group: u32,
+    /// Index of the link below it, or of its peer, in the namespace of `peer_namespace`.
+    pub peer: Option<u32>,
+    /// This namespace's number for the one its peer lives in; absent if it is the same one.
+    pub peer_namespace: Option<i32>,
+    /// The text that it carries.
+    pub alias: Option<String>,
+    /// What it is as a bridge port.
+    pub port: Option<Port>,
+}
+
+/// A link's behaviour as a bridge port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Port {
+    /// Whether it may speak only to ports that are not isolated.
+    pub isolated: bool,
+    /// Whether frames may leave by the port they came in.
+    pub hairpin: bool,
+    /// Whether it forwards.
+    pub state: Option<PortState>,
+}
+
+/// Lists all links of the socket's namespace.
+pub fn links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
+    let messages = socket.dump(&request(libc::RTM_GETLINK, 0, &without_counters(None)))?;
+    messages.iter().filter(|(kind, _)| *kind == libc::RTM_NEWLINK).map(|(_, payload)| Link::decode(payload)).collect()
+}
+
+/// Returns one link, or `None` if there is none of that name or index.
+pub fn link(socket: &mut Socket, target: impl Into<Target>) -> Result<Option<Link>, Error> {
+    let query = request(libc::RTM_GETLINK, 0, &without_counters(Some(target.into())));
+    match socket.query(&query) {
+        Ok(messages) => messages.first().map(|message| Link::decode(&message.payload)).transpose(),
+        Err(Error::Refused(refusal)) if refusal.errno == libc::ENODEV => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// Statistics make up most of a link's description, and nobody here reads them.
+fn without_counters(target: Option<Target>) -> LinkMessage {
+    let mut message = target.map_or_else(LinkMessage::default, |target| target.message());
+    let mask = LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]);
+    message.attributes.push(mask);
+    message
+}
+
+impl Link {
+    /// Decodes an `RTM_NEWLINK`. Only the attributes named here are looked at, so a foreign link
+    /// of a kind that the library cannot decode does not spoil a list.
+    fn decode(payload: &[u8]) -> Result<Self, Error> {
+        let header = LinkHeader::parse(payload).map_err(malformed("link"))?;
+        let mut link = Self {
+            index: header.index,
+            up: header.flags.contains(LinkFlags::Up),
+            running: header.flags.contains(LinkFlags::Running),
+            ..Self::default()
+        };
+        for attribute in NlasIterator::new(&payload[16..]) {
+            link.apply(&attribute.map_err(malformed("link"))?);
+        }
+        Ok(link)
+    }
+
+    fn apply(&mut self, attribute: &NlaBuffer<&[u8]>) {
+        const WANTED: [u16; 9] = [
+            libc::IFLA_ADDRESS,
+            libc::IFLA_IFNAME,
+            libc::IFLA_MTU,
+            libc::IFLA_LINK,
+            libc::IFLA_MASTER,
+            libc::IFLA_LINKINFO,
+            libc::IFLA_IFALIAS,
+            libc::IFLA_GROUP,
+            libc::IFLA_LINK_NETNSID,
+        ];
+        if !WANTED.contains(&attribute.kind()) {
+            return;
+        }
+        match LinkAttribute::parse_with_param(attribute, AddressFamily::Unspec) {
+            Ok(LinkAttribute::Address(mac)) => self.mac = mac.try_into().ok(),
+            Ok(LinkAttribute::IfName(name)) => self.name = name,
+            Ok(LinkAttribute::Mtu(mtu)) => self.mtu = mtu,
+            Ok(LinkAttribute::Link(peer)) => self.peer = (peer != 0).then_some(peer),
+            Ok(LinkAttribute::Controller(master)) => self.master = Some(master),
+            Ok(LinkAttribute::IfAlias(alias)) => self.alias = Some(alias),
+            Ok(LinkAttribute::Group(group)) => self.group = group,
+            Ok(LinkAttribute::LinkNetNsId(id)) => self.peer_namespace = Some(id),
+            Ok(LinkAttribute::LinkInfo(infos)) => infos.into_iter().for_each(|i| self.info(i)),
+            _ => {}
+        }
+    }
+
+    fn info(&mut self, info: LinkInfo) {
+        match info {
+            LinkInfo::Kind(kind) => self.kind = Some(kind.to_string()),
+            LinkInfo::PortData(InfoPortData::BridgePort(settings)) => {
+                self.port = Some(Port::decode(&settings));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Port {
+    fn decode(settings: &[InfoBridgePort]) -> Self {
+        let mut port = Self::default();
+        for setting in settings {
+            match setting {
+                InfoBridgePort::Isolated(isolated) => port.isolated = *isolated,
+                InfoBridgePort::HairpinMode(hairpin) => port.hairpin = *hairpin,
+                InfoBridgePort::State(state) => port.state = PortState::from_kernel(*state),
+                _ => {}
+            }
+        }
+        port
+    }
+}
