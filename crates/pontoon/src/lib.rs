@@ -1,1 +1,51 @@
-//! pontoon
+//! Container networking: networks, endpoints and sandboxes.
+//!
+//! ```no_run
+//! use pontoon::{BridgeDriverConfig, Config, Controller, EndpointSpec, NetworkSpec, SandboxSpec};
+//!
+//! # fn main() -> Result<(), pontoon::Error> {
+//! let controller = Controller::open(Config::new("/var/lib/pontoon").driver("bridge", BridgeDriverConfig::default()))?;
+//! let network = controller.create_network(NetworkSpec::new("network1").driver("bridge"))?;
+//! let endpoint = network.create_endpoint(EndpointSpec::new("Endpoint1").publish("8080:80/tcp".parse()?))?;
+//! let sandbox = controller.create_sandbox(SandboxSpec::new("container1").hostname("test").domainname("example.org"))?;
+//! endpoint.join(&sandbox)?;
+//! println!("{:?}", endpoint.info()?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Controller`] is the way in. Handles ([`Network`], [`Endpoint`], [`Sandbox`]) are cheap clones of the engine and an id:
+//! they hold no state, and looking something up through them reads a snapshot without waiting for anybody.
+
+#![forbid(unsafe_code)]
+
+mod builder;
+mod config;
+mod controller;
+mod endpoint;
+mod network;
+mod sandbox;
+mod session;
+
+pub use builder::Builder;
+pub use config::Config;
+pub use controller::{Controller, PlannedStep, Preview};
+pub use endpoint::{Endpoint, EndpointInfo};
+pub use network::Network;
+pub use sandbox::{Sandbox, myself};
+pub use session::Holds;
+
+pub use pontoon_core::drivers::{BridgeDriverConfig, Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits};
+pub use pontoon_core::engine::gateway::Gateways;
+pub use pontoon_core::engine::{
+    ApplyError, Attach, Difference, Event, HostError, HostProfile, Quarantined, Repaired, Restored, StoreError,
+};
+pub use pontoon_core::error::{EndpointError, Error, Kind, NetworkError, SandboxError};
+pub use pontoon_core::ipam::{DefaultPools, IpamError, PoolConfig, PoolStatus, derive_ula};
+pub use pontoon_core::model::{
+    EndpointId, EndpointSpec, IfName, IpamSpec, Labels, MacAddr, Mtu, NameError, NamespaceSource, NetworkId, NetworkSpec,
+    Options, Owner, PoolSpec, PortBinding, SandboxId, SandboxSpec,
+};
+pub use pontoon_core::model::{Endpoint as EndpointRecord, Network as NetworkRecord, Sandbox as SandboxRecord};
+pub use pontoon_core::objects;
+pub use pontoon_core::ports::{HostPort, PortError, PortProto, PortRange, PortSpec};

@@ -1,8 +1,14 @@
 //! Doubles and fixtures for tests; never in a binary.
 #![forbid(unsafe_code)]
 
+mod environment;
+pub mod fake;
+mod gate;
 mod kernel;
 mod namespace;
 
+pub use environment::TestEnvironment;
+pub use fake::{Crash, FakeHost, Snapshot, crashes};
+pub use gate::{First, Gate};
 pub use kernel::{Feature, require};
 pub use namespace::{ip_json, isolated, nft_json, run};

@@ -62,7 +62,7 @@ impl<D: Driver> ErasedDriver for D {
         let config = parse::<D>(network)?;
         let configs = others.iter().map(|other| parse::<D>(other)).collect::<Result<Vec<_>, _>>()?;
         let views: Vec<_> =
-            others.iter().zip(&configs).map(|(network, config)| NetworkView { network: *network, config }).collect();
+            others.iter().zip(&configs).map(|(network, config)| NetworkView { network, config }).collect();
         Driver::check(self, &NetworkView { network, config: &config }, &views, host)
     }
 

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use tracing::{info, info_span, warn};
 
 use super::locks::{LockKey, Mode, Wanted};
-use super::state::{Record, RecordKey, State};
+use super::state::{RecordKey, State};
 use super::store::Batch;
+use super::transact::Changes;
 use super::{Engine, Event, HostError, Query, codec, render};
 use crate::error::Error;
 use crate::objects::{Key, Object, Objects, Op, Plan};
@@ -52,6 +53,19 @@ impl Engine {
         let stale = self.remove_stale()?;
         let repaired = self.reconcile()?;
         Ok(Restored { stale, repaired })
+    }
+
+    /// Returns whether there are sandboxes that cannot exist any more, or records of another boot.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn is_stale(&self) -> Result<bool, Error> {
+        let generation = self.environment.generation();
+        let same = self.store.get(codec::GENERATION)?.as_deref() == Some(generation.as_bytes());
+        let state = self.snapshot();
+        let orphaned = |owner: Option<_>| owner.is_some_and(|owner| !self.environment.is_alive(owner));
+        Ok(!same || state.sandboxes().any(|sandbox| orphaned(sandbox.spec.owner)))
     }
 
     /// Makes the host equal to what it should be.
@@ -191,12 +205,7 @@ impl Engine {
     }
 
     /// Forgets debts that are paid and ledger entries that are settled.
-    fn settle_debts(
-        &self,
-        failed: &BTreeSet<Key>,
-        mut batch: Batch,
-        ledgered: Vec<(RecordKey, Option<Record>)>,
-    ) -> Result<(), Error> {
+    fn settle_debts(&self, failed: &BTreeSet<Key>, mut batch: Batch, ledgered: Changes) -> Result<(), Error> {
         let state = self.snapshot();
         let paid: Vec<RecordKey> = state
             .debts()

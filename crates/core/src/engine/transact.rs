@@ -25,6 +25,9 @@ use crate::ports::PortRange;
 /// How often an operation chooses again what the host refused.
 const ROUNDS: usize = 10;
 
+/// Records to set or remove.
+pub(super) type Changes = Vec<(RecordKey, Option<Record>)>;
+
 /// A draft that is published and holds its locks.
 struct Begun<'a> {
     label: &'a str,
@@ -200,24 +203,34 @@ impl Engine {
     }
 
     /// Puts the records back, with a debt for every step that could not be undone.
-    fn put_back(
-        &self,
-        begun: &Begun<'_>,
-        ledgered: &[(RecordKey, Option<Record>)],
-        committed: bool,
-        left: &[(Op, HostError)],
-    ) {
+    fn put_back(&self, begun: &Begun<'_>, ledgered: &Changes, committed: bool, left: &[(Op, HostError)]) {
         let mut batch = Batch::default();
         if committed {
             for key in &begun.keys {
                 codec::write(&mut batch, &begun.before, key, begun.before.get(key).as_ref());
             }
         }
+        // An original that is not back yet stays written down: a start or a repair sees to it.
+        let owed = |record: &Record| match record {
+            Record::Ledger(entry) => left.iter().any(|(op, _)| op.object().key() == entry.object.key()),
+            _ => false,
+        };
         let snapshot = self.snapshot();
-        for (key, _) in ledgered {
-            codec::write(&mut batch, &snapshot, key, snapshot.get(key).as_ref());
+        let (kept, undone): (Vec<_>, Vec<_>) =
+            ledgered.iter().cloned().partition(|(_, record)| record.as_ref().is_some_and(owed));
+        for (key, _) in undone {
+            codec::write(&mut batch, &snapshot, &key, snapshot.get(&key).as_ref());
         }
         let debts = self.owe(begun, left, &mut batch);
+        self.compensate(batch);
+        self.publish(|state| {
+            kept.into_iter().for_each(|(key, record)| state.set(&key, record));
+            debts.into_iter().for_each(|(key, debt)| state.set(&key, Some(debt)));
+        });
+    }
+
+    /// Commits what undoes an earlier commit: now, or before anything else is stored.
+    fn compensate(&self, batch: Batch) {
         if batch.is_empty() {
             return;
         }
@@ -226,7 +239,6 @@ impl Engine {
             let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
             unsettled.changes.extend(batch.changes);
         }
-        self.publish(|state| debts.into_iter().for_each(|(key, debt)| state.set(&key, Some(debt))));
     }
 
     /// Takes the final steps. What fails becomes a debt.
@@ -264,11 +276,7 @@ impl Engine {
     /// Turns steps on unmarked objects into changes from and to known values, writing the originals down first.
     ///
     /// Returns the plan and what becomes of the ledger when it succeeds.
-    pub(super) fn settle_ledger(
-        &self,
-        plan: Plan,
-        batch: &mut Batch,
-    ) -> Result<(Plan, Vec<(RecordKey, Option<Record>)>), Error> {
+    pub(super) fn settle_ledger(&self, plan: Plan, batch: &mut Batch) -> Result<(Plan, Changes), Error> {
         if !plan.ops().iter().any(|op| op.object().is_ledgered()) {
             return Ok((plan, Vec::new()));
         }
@@ -312,8 +320,12 @@ impl Engine {
                 (_, _) => return Err(HostError::Missing { what: format!("sysctl {}", wanted.name) }.into()),
             }
         }
-        if !intents.is_empty() {
-            self.commit(&intents)?;
+        if let Err(error) = if intents.is_empty() { Ok(()) } else { self.commit(&intents) } {
+            // The store may have taken them and only failed to say so.
+            let mut undo = Batch::default();
+            intents.changes.into_iter().for_each(|(key, _)| undo.remove(key));
+            self.compensate(undo);
+            return Err(error.into());
         }
         Ok((Plan::of(ops), ledgered))
     }

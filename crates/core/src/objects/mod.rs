@@ -149,9 +149,9 @@ impl Object {
         matches!(self, Self::Sysctl(_))
     }
 
-    /// Returns whether removing it cannot be undone: it is removed only after the commit.
+    /// Returns whether removing it cannot be undone, for other objects go with it: it is removed only after the commit.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Namespace(_) | Self::Veth(_))
+        self.is_container()
     }
 
     /// Returns whether it dies with the process that made it.

@@ -67,6 +67,7 @@ impl Driver for Bridge {
                 });
             }
         }
+        options::check_overlap(view, others)?;
         match host.links.contains(name.as_str()) {
             true => Err(OptionError::LinkExists { name: name.to_string() }),
             false => Ok(()),

@@ -144,3 +144,23 @@ pub(super) fn check_mtu(view: &NetworkView<'_, BridgeConfig>) -> Result<(), Opti
     }
     Ok(())
 }
+
+/// Two bridges with one subnet would each claim the way to it.
+pub(super) fn check_overlap(
+    view: &NetworkView<'_, BridgeConfig>,
+    others: &[NetworkView<'_, BridgeConfig>],
+) -> Result<(), OptionError> {
+    for pool in &view.network.pools {
+        for other in others {
+            let overlaps = |theirs: &IpNet| theirs.contains(&pool.prefix) || pool.prefix.contains(theirs);
+            if other.network.pools.iter().any(|theirs| overlaps(&theirs.prefix)) {
+                return Err(OptionError::Collision {
+                    network: view.network.spec.name.clone(),
+                    other: other.network.spec.name.clone(),
+                    what: format!("have addresses of {}", pool.prefix),
+                });
+            }
+        }
+    }
+    Ok(())
+}

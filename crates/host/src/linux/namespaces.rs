@@ -1,0 +1,200 @@
+//! Namespaces of sandboxes, and the files that keep them.
+//!
+//! ```text
+//! <run dir>/netns/<first 12 of the id>       the namespace, mounted
+//! <run dir>/sandboxes/<first 12 of the id>   the whole id, and whose namespace it is
+//! ```
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use pontoon_core::engine::HostError;
+use pontoon_core::model::{NamespaceSource, SandboxId};
+use pontoon_core::objects::Namespace;
+use pontoon_netlink::netns::{self, Visitor, destroy};
+use pontoon_netlink::route::LinkChange;
+use pontoon_netlink::{Error, Protocol, Socket};
+use rustix::fs::statfs;
+use rustix::mount::mount_bind;
+
+use super::error;
+
+/// `NSFS_MAGIC` of linux/magic.h.
+const NSFS_MAGIC: u64 = 0x6e73_6673;
+/// The loopback interface of a new namespace is always its first.
+const LOOPBACK: u32 = 1;
+const WHAT: &str = "making network namespaces";
+
+/// Where the files are.
+#[derive(Debug)]
+pub(super) struct Files {
+    netns: PathBuf,
+    sandboxes: PathBuf,
+}
+
+/// A namespace that is open, with a route socket inside.
+pub(super) struct Open {
+    pub(super) namespace: netns::Namespace,
+    pub(super) socket: Socket,
+}
+
+impl Files {
+    /// Makes the directories.
+    pub(super) fn open(run_dir: &Path) -> Result<Self, HostError> {
+        let files = Self { netns: run_dir.join("netns"), sandboxes: run_dir.join("sandboxes") };
+        for directory in [&files.netns, &files.sandboxes] {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(directory)
+                .map_err(|e| error::io(&format!("making the directory {}", directory.display()), &e))?;
+        }
+        Ok(files)
+    }
+
+    pub(super) fn path(&self, sandbox: SandboxId) -> PathBuf {
+        self.netns.join(sandbox.short())
+    }
+
+    fn record(&self, sandbox: SandboxId) -> PathBuf {
+        self.sandboxes.join(sandbox.short())
+    }
+
+    /// Returns the sandboxes whose namespaces are kept.
+    pub(super) fn present(&self) -> Result<Vec<Namespace>, HostError> {
+        let failed = |e: io::Error| error::io(&format!("reading the directory {}", self.netns.display()), &e);
+        let mut present = Vec::new();
+        for entry in fs::read_dir(&self.netns).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            let recorded = fs::read_to_string(self.sandboxes.join(&name)).unwrap_or_default();
+            // Without a record the short form is all there is, and enough to remove it.
+            let padded = || format!("{:0<64}", name.to_string_lossy()).parse().ok();
+            let namespace = read_record(&recorded)
+                .or_else(|| padded().map(|sandbox| Namespace { sandbox, source: NamespaceSource::New }));
+            present.extend(namespace.filter(|namespace| is_live(&self.path(namespace.sandbox))));
+        }
+        Ok(present)
+    }
+}
+
+fn read_record(text: &str) -> Option<Namespace> {
+    let (id, source) = text.split_once('\n')?;
+    let source = match source.trim_end_matches('\n').split_once(' ') {
+        None if source.starts_with("new") => NamespaceSource::New,
+        None if source.starts_with("host") => NamespaceSource::Host,
+        Some(("adopted", path)) => NamespaceSource::Adopted(path.to_owned()),
+        _ => return None,
+    };
+    Some(Namespace { sandbox: id.parse().ok()?, source })
+}
+
+fn write_record(namespace: &Namespace) -> String {
+    let source = match &namespace.source {
+        NamespaceSource::New => "new".to_owned(),
+        NamespaceSource::Host => "host".to_owned(),
+        NamespaceSource::Adopted(path) => format!("adopted {path}"),
+    };
+    format!("{}\n{source}\n", namespace.sandbox)
+}
+
+/// Returns whether a namespace is mounted there.
+fn is_live(path: &Path) -> bool {
+    statfs(path).is_ok_and(|stat| stat.f_type as u64 == NSFS_MAGIC)
+}
+
+/// Makes or takes over a sandbox's namespace. One that is there already is kept if it is the one asked for.
+pub(super) fn add(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Result<Option<Open>, HostError> {
+    let path = files.path(namespace.sandbox);
+    let record = files.record(namespace.sandbox);
+    if path.exists() {
+        let present = fs::read_to_string(&record).ok().and_then(|text| read_record(&text));
+        if present.as_ref() == Some(namespace) && is_live(&path) {
+            let mut open = open(files, visitor, namespace.sandbox)?;
+            if namespace.is_made() {
+                loopback_up(&mut open.socket).map_err(|e| error::because(WHAT, &e))?;
+            }
+            return Ok(Some(open));
+        }
+        remove(files, namespace.sandbox)?;
+    }
+    // Before the namespace: a crash in between leaves a record that means nothing.
+    fs::write(&record, write_record(namespace)).map_err(|e| error::io(WHAT, &e))?;
+    let made = match &namespace.source {
+        NamespaceSource::New => make(visitor, &path).map(Some),
+        NamespaceSource::Adopted(theirs) => adopt(theirs, &path).map(|()| None),
+        NamespaceSource::Host => {
+            let own = format!("/proc/self/fd/{}", visitor.home().as_raw_fd());
+            keep(Path::new(&own), &path).map(|()| None)
+        }
+    };
+    if made.is_err() {
+        // The first error is what matters; a record alone means nothing.
+        let _ = fs::remove_file(&record);
+    }
+    made
+}
+
+fn make(visitor: &Visitor, path: &Path) -> Result<Open, HostError> {
+    let inside = |_: &netns::Namespace| {
+        let mut socket = Socket::open(Protocol::Route)?;
+        loopback_up(&mut socket)?;
+        Ok::<_, Error>(socket)
+    };
+    let (namespace, socket) = visitor.create(Some(path), inside).map_err(|e| error::because(WHAT, &e))?;
+    match socket {
+        Ok(socket) => Ok(Open { namespace, socket }),
+        Err(e) => {
+            // The first error is what matters.
+            let _ = destroy(path);
+            Err(error::because(WHAT, &e))
+        }
+    }
+}
+
+fn loopback_up(socket: &mut Socket) -> Result<(), Error> {
+    socket.request(&LinkChange { up: Some(true), ..LinkChange::new(LOOPBACK) }.set())
+}
+
+fn adopt(theirs: &str, path: &Path) -> Result<(), HostError> {
+    let source = Path::new(theirs);
+    if !source.exists() {
+        return Err(HostError::Missing { what: format!("network namespace {theirs}") });
+    }
+    if !is_live(source) {
+        return Err(error::of(libc::EINVAL, format!("{theirs} is not a network namespace")));
+    }
+    keep(source, path)
+}
+
+fn keep(source: &Path, path: &Path) -> Result<(), HostError> {
+    OpenOptions::new().write(true).create_new(true).open(path).map_err(|e| error::io(WHAT, &e))?;
+    mount_bind(source, path).map_err(|errno| {
+        // The mount's error is what matters; a file left behind is harmless.
+        let _ = fs::remove_file(path);
+        error::io(WHAT, &errno.into())
+    })
+}
+
+/// Opens a sandbox's namespace and a route socket inside.
+pub(super) fn open(files: &Files, visitor: &Visitor, sandbox: SandboxId) -> Result<Open, HostError> {
+    let path = files.path(sandbox);
+    if !is_live(&path) {
+        return Err(HostError::Missing { what: format!("the network namespace of sandbox {}", sandbox.short()) });
+    }
+    let what = "entering network namespaces";
+    let namespace = netns::Namespace::open(&path).map_err(|e| error::because(what, &e))?;
+    let socket = visitor.visit(&namespace, || Socket::open(Protocol::Route)).and_then(|socket| socket);
+    Ok(Open { namespace, socket: socket.map_err(|e| error::because(what, &e))? })
+}
+
+/// Removes the files that keep a namespace; not an error if there are none.
+pub(super) fn remove(files: &Files, sandbox: SandboxId) -> Result<(), HostError> {
+    destroy(files.path(sandbox)).map_err(|e| error::because("removing network namespaces", &e))?;
+    match fs::remove_file(files.record(sandbox)) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(error::io("removing the record of a sandbox", &e)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,167 @@
+//! What exists on the host with our mark.
+
+use std::collections::HashMap;
+
+use pontoon_core::engine::{HostError, Query};
+use pontoon_core::model::{IfName, MacAddr, Mtu, NamespaceSource, SandboxId};
+use pontoon_core::objects::{Address, Bridge, Key, Namespace, Object, Objects, Place, Route, Sysctl, Tenure, Veth};
+use pontoon_netlink::Socket;
+use pontoon_netlink::route::{self, Family, Link, RouteFilter, RouteKind, TABLE_MAIN, addresses, links, routes};
+
+use super::bridges::setting;
+use super::namespaces;
+use super::veths::read_alias;
+use super::{LINK_GROUP, LinuxHost, PROTOCOL, REAP_GROUP, error, sysctls};
+
+pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostError> {
+    let mut objects = Objects::new();
+    let namespaces = host.files.present()?;
+    let outside = Scene::read(&mut *host.routes.lend()?)?;
+    let mut inside = HashMap::new();
+    for namespace in &namespaces {
+        objects.set(namespace.clone());
+        if query.sandboxes.contains(&namespace.sandbox) && namespace.source != NamespaceSource::Host {
+            inside.insert(namespace.sandbox, look_into(host, namespace)?);
+        }
+    }
+    outside.layer3(Place::Host, &|link| link.group != REAP_GROUP).into_iter().for_each(|o| objects.set(o));
+    for (sandbox, scene) in &inside {
+        let lives = |link: &Link| !outside.waits_to_be_deleted(link);
+        scene.layer3(Place::Sandbox(*sandbox), &lives).into_iter().for_each(|o| objects.set(o));
+    }
+    for link in outside.links.iter().filter(|link| link.group == LINK_GROUP && link.up) {
+        match link.kind.as_deref() {
+            Some("bridge") => bridge(link).into_iter().for_each(|bridge| objects.set(bridge)),
+            Some("veth") => veth(link, &outside, &inside).into_iter().for_each(|veth| objects.set(veth)),
+            _ => {}
+        }
+    }
+    host.firewall.observe()?.into_iter().for_each(|object| objects.set(object));
+    host.held.list().into_iter().for_each(|held| objects.set(held));
+    for key in &query.unmarked {
+        unmarked(host, key)?.into_iter().for_each(|object| objects.set(object));
+    }
+    Ok(objects)
+}
+
+fn look_into(host: &LinuxHost, namespace: &Namespace) -> Result<Scene, HostError> {
+    let mut open = namespaces::open(&host.files, &host.visitor, namespace.sandbox)?;
+    Scene::read(&mut open.socket)
+}
+
+fn unmarked(host: &LinuxHost, key: &Key) -> Result<Option<Object>, HostError> {
+    let Key::Sysctl(place, name) = key else { return Ok(None) };
+    let value = sysctls::read(&host.files, &host.visitor, *place, name)?;
+    let sysctl = |value| Sysctl { place: *place, name: name.clone(), value, tenure: Tenure::Ensure };
+    Ok(value.map(|value| sysctl(value).into()))
+}
+
+/// The links of one namespace, and the addresses and routes with our mark.
+struct Scene {
+    links: Vec<Link>,
+    addresses: Vec<route::Address>,
+    routes: Vec<route::Route>,
+}
+
+impl Scene {
+    fn read(socket: &mut Socket) -> Result<Self, HostError> {
+        let failed = |e: pontoon_netlink::Error| error::failed(&e);
+        let mut scene = Self {
+            links: links(socket).map_err(failed)?,
+            addresses: addresses(socket, None).map_err(failed)?,
+            routes: Vec::new(),
+        };
+        scene.addresses.retain(|address| address.protocol == PROTOCOL);
+        for family in [Family::V4, Family::V6] {
+            let filter = RouteFilter { family, table: Some(TABLE_MAIN), link: None, protocol: Some(PROTOCOL) };
+            let present = routes(socket, &filter).map_err(failed)?;
+            // Kernels without strict checking list all.
+            scene.routes.extend(present.into_iter().filter(|route| route.protocol == PROTOCOL));
+        }
+        Ok(scene)
+    }
+
+    fn link(&self, index: u32) -> Option<&Link> {
+        self.links.iter().find(|link| link.index == index)
+    }
+
+    fn layer3(&self, place: Place, lives: &dyn Fn(&Link) -> bool) -> Vec<Object> {
+        let by_index: HashMap<u32, IfName> = self
+            .links
+            .iter()
+            .filter(|link| lives(link))
+            .filter_map(|link| Some((link.index, IfName::new(link.name.as_str()).ok()?)))
+            .collect();
+        let addresses = self.addresses.iter().filter_map(|address| {
+            let link = by_index.get(&address.link)?.clone();
+            Some(Object::from(Address { place, link, prefix: address.prefix }))
+        });
+        let unicast = self.routes.iter().filter(|route| route.kind == RouteKind::Unicast);
+        let routes = unicast.filter_map(|route| {
+            let link = by_index.get(&route.link?)?.clone();
+            Some(Object::from(Route { place, to: route.destination, via: route.gateway, link }))
+        });
+        addresses.chain(routes).collect()
+    }
+
+    /// Whether a link of a sandbox is the other end of one that is as good as deleted.
+    fn waits_to_be_deleted(&self, theirs: &Link) -> bool {
+        let other = theirs.peer.and_then(|index| self.link(index));
+        other.is_some_and(|link| link.group == REAP_GROUP && link.peer == Some(theirs.index))
+    }
+}
+
+/// One that is down is left out: adding it again sets it right.
+fn bridge(link: &Link) -> Option<Bridge> {
+    let value = |family, name| setting(family, &link.name, name);
+    let accepts_routers = value("ipv6", "accept_ra").is_some_and(|value| value != "0");
+    let ipv6 = value("ipv6", "disable_ipv6").as_deref() == Some("0");
+    Some(Bridge {
+        name: IfName::new(link.name.as_str()).ok()?,
+        mac: MacAddr::new(link.mac?).ok()?,
+        mtu: mtu(link.mtu)?,
+        route_localnet: value("ipv4", "route_localnet").as_deref() == Some("1"),
+        ipv6,
+    })
+    .filter(|_| !(ipv6 && accepts_routers))
+}
+
+/// What the other end says is looked up in the sandbox where the query goes there, and believed otherwise.
+fn veth(link: &Link, outside: &Scene, inside: &HashMap<SandboxId, Scene>) -> Option<Veth> {
+    let nobody = || IfName::new("-").expect("a valid interface name");
+    let told = link.alias.as_deref().and_then(read_alias);
+    // Without an alias it was made in a moment that a crash cut short: enough to remove it.
+    let (sandbox, mut peer, mut mac) = told.unwrap_or_else(|| {
+        let unknown = SandboxId::draw(|bytes| bytes.fill(0));
+        (unknown, nobody(), MacAddr::draw(|bytes| bytes.fill(0)))
+    });
+    let mut link_mtu = link.mtu;
+    if let Some(scene) = inside.get(&sandbox) {
+        let other = link.peer.and_then(|index| scene.link(index)).filter(|other| other.peer == Some(link.index));
+        match other {
+            Some(other) if !other.up => return None,
+            Some(other) => {
+                peer = IfName::new(other.name.as_str()).unwrap_or_else(|_| nobody());
+                mac = other.mac.and_then(|mac| MacAddr::new(mac).ok()).unwrap_or(mac);
+                link_mtu = if other.mtu == link.mtu { link.mtu } else { other.mtu };
+            }
+            None => peer = nobody(),
+        }
+    }
+    let bridge = link.master.and_then(|master| outside.link(master));
+    let port = link.port.unwrap_or_default();
+    Some(Veth {
+        name: IfName::new(link.name.as_str()).ok()?,
+        bridge: bridge.and_then(|bridge| IfName::new(bridge.name.as_str()).ok()).unwrap_or_else(nobody),
+        mtu: mtu(link_mtu)?,
+        sandbox,
+        peer,
+        mac,
+        isolated: port.isolated,
+        hairpin: port.hairpin,
+    })
+}
+
+fn mtu(bytes: u32) -> Option<Mtu> {
+    Mtu::try_from(i64::from(bytes)).ok()
+}

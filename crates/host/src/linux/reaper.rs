@@ -1,0 +1,142 @@
+//! Deletions that nobody waits for: links of the reap group, and flows of ports that are not published any more.
+//!
+//! Deleting a link waits tens of milliseconds for the kernel's readers; all links of a group share one such wait.
+
+use std::io;
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use pontoon_core::engine::HostError;
+use pontoon_netlink::conntrack::FlowFilter;
+use pontoon_netlink::route::delete_group;
+use pontoon_netlink::{Error, Protocol, Socket};
+
+use super::firewall::forget_flows;
+use super::{REAP_GROUP, error};
+
+/// Upper bound of a wait without a deadline: a kernel that takes longer is stuck.
+const LONGEST: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Reaper {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    work: Mutex<Work>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Work {
+    /// How often deletion was asked for, and how many of these are done.
+    asked: u64,
+    done: u64,
+    flows: Vec<FlowFilter>,
+    failure: Option<HostError>,
+    closed: bool,
+}
+
+impl Reaper {
+    /// Starts the thread, which first deletes what an earlier process left in the group.
+    pub(super) fn start() -> Result<Self, HostError> {
+        // Opened here: the socket belongs to the caller's namespace.
+        let socket = Socket::open(Protocol::Route).map_err(|e| error::failed(&e))?;
+        let shared = Arc::new(Shared { work: Mutex::new(Work { asked: 1, ..Work::default() }), ..Shared::default() });
+        let theirs = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("reaper".to_owned())
+            .spawn(move || theirs.serve(socket))
+            .map_err(|e: io::Error| error::io("starting a thread", &e))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Asks for the deletion of all links that are in the reap group now.
+    pub(super) fn reap(&self) {
+        self.shared.lock().asked += 1;
+        self.shared.changed.notify_all();
+    }
+
+    /// Asks for flows to be forgotten.
+    pub(super) fn forget(&self, flows: Vec<FlowFilter>) {
+        if flows.is_empty() {
+            return;
+        }
+        let mut work = self.shared.lock();
+        work.flows.extend(flows);
+        work.asked += 1;
+        drop(work);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until everything asked for so far is done.
+    pub(super) fn settle(&self, patience: Option<Duration>) -> Result<(), HostError> {
+        let deadline = Instant::now() + patience.unwrap_or(LONGEST);
+        let mut work = self.shared.lock();
+        let wanted = work.asked;
+        while work.done < wanted {
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(error::of(libc::ETIMEDOUT, "the kernel has not finished deleting interfaces"));
+            }
+            work = self.shared.changed.wait_timeout(work, deadline - now).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        match work.failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // It does not panic, and nobody could do anything about it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// Nothing that holds this lock can panic halfway through a change.
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, mut socket: Socket) {
+        loop {
+            let mut work = self.lock();
+            while work.done == work.asked {
+                if work.closed {
+                    return;
+                }
+                work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
+            }
+            let (serving, flows) = (work.asked, mem::take(&mut work.flows));
+            drop(work);
+            forget_flows(&flows);
+            let outcome = reap(&mut socket);
+            let mut work = self.lock();
+            work.done = serving;
+            if let Err(failure) = outcome {
+                tracing::warn!(error = %failure, "interfaces could not be deleted");
+                work.failure = Some(failure);
+            }
+            drop(work);
+            self.changed.notify_all();
+        }
+    }
+}
+
+fn reap(socket: &mut Socket) -> Result<(), HostError> {
+    match socket.request(&delete_group(REAP_GROUP)) {
+        Err(Error::Refused(refusal)) if refusal.errno == libc::ENODEV => Ok(()),
+        other => other.map_err(|e| error::failed(&e)),
+    }
+}

@@ -1,0 +1,189 @@
+//! Veth pairs between a bridge and a sandbox.
+//!
+//! The other end is made in the sandbox at once: moving it there would wait for the kernel's readers.
+
+use std::os::fd::AsRawFd;
+
+use pontoon_core::engine::HostError;
+use pontoon_core::objects::Veth;
+use pontoon_netlink::Request;
+use pontoon_netlink::route::{BridgePort, Kind, Link, LinkChange, NewLink, Peer, PortState, delete_link, link};
+
+use super::run::{Run, lost};
+use super::{LINK_GROUP, REAP_GROUP, error};
+
+/// Tries before an interface index or name that is always taken is given up.
+const ATTEMPTS: usize = 16;
+
+impl Run<'_> {
+    pub(super) fn add_veth(&mut self, step: usize, veth: &Veth) -> Result<(), HostError> {
+        let namespace = self.inside(veth.sandbox)?.open.namespace.as_raw_fd();
+        let master = self.bridge_of(veth)?;
+        let mut settled = false;
+        for _ in 0..ATTEMPTS {
+            let (index, peer) = self.host.draw_indices();
+            let new = NewLink {
+                index: Some(index),
+                mtu: Some(veth.mtu.bytes()),
+                master: Some(master),
+                group: Some(LINK_GROUP),
+                transmit_queue: Some(0),
+                up: true,
+                ..NewLink::new(veth.name.as_str(), Kind::Veth(self::peer(veth, peer, namespace)))
+            };
+            let mut requests = vec![new.create()];
+            requests.extend(dress(veth, index));
+            let mut answers = self.route.batch(&requests).map_err(|e| error::failed(&e))?.into_iter();
+            match answers.next().unwrap_or(Ok(())) {
+                Ok(()) => {
+                    if let Some(Err(refusal)) = answers.find(Result::is_err) {
+                        // The first error is what matters; what is left is in our group, where the next start finds it.
+                        let _ = self.retire_port(index);
+                        return Err(error::refused(&refusal));
+                    }
+                    return self.expect_up(step, veth, peer);
+                }
+                Err(refusal) if refusal.errno == libc::EBUSY => {}
+                Err(refusal) if refusal.errno == libc::EEXIST => {
+                    if self.resolve_collision(step, veth, &mut settled)? {
+                        return Ok(());
+                    }
+                }
+                Err(refusal) => return Err(error::refused(&refusal)),
+            }
+        }
+        Err(error::number(&format!("making the interface {}", veth.name), libc::EBUSY))
+    }
+
+    fn bridge_of(&mut self, veth: &Veth) -> Result<u32, HostError> {
+        let index = self.host_stack().index(&veth.bridge)?;
+        index.ok_or_else(|| HostError::Missing { what: format!("the bridge {}", veth.bridge) })
+    }
+
+    /// The other end is set up with the batch that gives it addresses.
+    fn expect_up(&mut self, step: usize, veth: &Veth, peer: u32) -> Result<(), HostError> {
+        let inside = self.inside(veth.sandbox)?;
+        inside.indices.insert(veth.peer.to_string(), peer);
+        inside.pending.push((step, LinkChange { up: Some(true), ..LinkChange::new(peer) }.set()));
+        Ok(())
+    }
+
+    /// Finds out who has the name. Returns whether it was the very pair that is wanted, which is right now.
+    fn resolve_collision(&mut self, step: usize, veth: &Veth, settled: &mut bool) -> Result<bool, HostError> {
+        match link(&mut self.route, veth.name.as_str()).map_err(|e| error::failed(&e))? {
+            Some(present) if is_ours(&present) => self.adjust_veth(step, veth, &present),
+            Some(present) => self.make_way(&present).map(|()| false),
+            // The name inside may be that of a pair that waits to be deleted.
+            None if !*settled => {
+                *settled = true;
+                self.host.reaper.reap();
+                self.host.reaper.settle(None).map(|()| false)
+            }
+            None => {
+                let what = format!("the interface {} in sandbox {}", veth.peer, veth.sandbox.short());
+                Err(HostError::Foreign { what })
+            }
+        }
+    }
+
+    pub(super) fn change_veth(&mut self, step: usize, veth: &Veth) -> Result<(), HostError> {
+        match self.ours(&veth.name)? {
+            Some(present) if is_ours(&present) && self.adjust_veth(step, veth, &present)? => Ok(()),
+            _ => self.add_veth(step, veth),
+        }
+    }
+
+    /// Sets a pair of ours right. One that leads elsewhere is deleted, and `false` returned.
+    fn adjust_veth(&mut self, step: usize, veth: &Veth, present: &Link) -> Result<bool, HostError> {
+        let master = self.bridge_of(veth)?;
+        let inside = self.inside(veth.sandbox)?;
+        let peer = match present.peer {
+            Some(index) => link(&mut inside.open.socket, index).map_err(|e| error::failed(&e))?,
+            None => None,
+        };
+        let Some(peer) = peer.filter(|peer| peer.name == veth.peer.as_str() && peer.peer == Some(present.index)) else {
+            self.route.request(&delete_link(present.index)).map_err(|e| error::failed(&e))?;
+            return Ok(false);
+        };
+        let ours = LinkChange { mtu: Some(veth.mtu.bytes()), mac: Some(veth.mac.octets()), ..LinkChange::new(peer.index) };
+        inside.open.socket.request(&ours.set()).map_err(|e| error::failed(&e))?;
+        let host = LinkChange {
+            mtu: Some(veth.mtu.bytes()),
+            master: Some(master),
+            up: Some(true),
+            ..LinkChange::new(present.index)
+        };
+        let mut requests = vec![host.set()];
+        requests.extend(dress(veth, present.index));
+        let port = BridgePort { isolated: Some(veth.isolated), hairpin: Some(veth.hairpin), ..BridgePort::new(present.index) };
+        requests.push(port.set());
+        for answer in self.route.batch(&requests).map_err(|e| error::failed(&e))? {
+            answer.map_err(|refusal| error::refused(&refusal))?;
+        }
+        self.expect_up(step, veth, peer.index)?;
+        Ok(true)
+    }
+
+    pub(super) fn remove_veth(&mut self, veth: &Veth) -> Result<(), HostError> {
+        if let Some(inside) = self.inside.get_mut(&veth.sandbox) {
+            inside.indices.remove(veth.peer.as_str());
+            inside.pending.clear();
+        }
+        match self.ours(&veth.name)? {
+            Some(present) if is_ours(&present) => self.retire_port(present.index),
+            _ => Ok(()),
+        }
+    }
+
+    /// Cuts a port off, so that its address is free at once, and leaves its deletion to the reaper.
+    fn retire_port(&mut self, index: u32) -> Result<(), HostError> {
+        let silent = BridgePort { state: Some(PortState::Disabled), ..BridgePort::new(index) };
+        let away = LinkChange { master: Some(0), up: Some(false), group: Some(REAP_GROUP), ..LinkChange::new(index) };
+        self.reap = true;
+        let answers = self.route.batch(&[silent.set(), away.set()]);
+        // The first is refused if it was no port any more, and the second makes up for it.
+        match answers.unwrap_or_else(|e| vec![Err(lost(&e))]).pop() {
+            Some(Err(refusal)) if refusal.errno != libc::ENODEV => Err(error::refused(&refusal)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_ours(link: &Link) -> bool {
+    link.group == LINK_GROUP && link.kind.as_deref() == Some("veth")
+}
+
+fn peer(veth: &Veth, index: u32, namespace: i32) -> Peer {
+    Peer {
+        index: Some(index),
+        mac: Some(veth.mac.octets()),
+        mtu: Some(veth.mtu.bytes()),
+        namespace: Some(namespace),
+        ..Peer::new(veth.peer.as_str())
+    }
+}
+
+/// What cannot be said in the message that makes a link.
+fn dress(veth: &Veth, index: u32) -> Vec<Request> {
+    let mut requests = vec![LinkChange { alias: Some(alias(veth)), ..LinkChange::new(index) }.set()];
+    if veth.isolated || veth.hairpin {
+        let on = |flag: bool| flag.then_some(true);
+        let port = BridgePort { isolated: on(veth.isolated), hairpin: on(veth.hairpin), ..BridgePort::new(index) };
+        requests.push(port.set());
+    }
+    requests
+}
+
+/// Says where the other end is: that cannot be seen from here.
+fn alias(veth: &Veth) -> String {
+    format!("pontoon {} {} {}", veth.sandbox, veth.peer, veth.mac)
+}
+
+/// Reads what [`alias`] wrote: the sandbox, the other end's name and its MAC address.
+pub(super) fn read_alias(
+    text: &str,
+) -> Option<(pontoon_core::model::SandboxId, pontoon_core::model::IfName, pontoon_core::model::MacAddr)> {
+    let mut words = text.strip_prefix("pontoon ")?.split(' ');
+    let (sandbox, peer, mac) = (words.next()?, words.next()?, words.next()?);
+    Some((sandbox.parse().ok()?, peer.parse().ok()?, mac.parse().ok()?))
+}

@@ -1,0 +1,125 @@
+//! Putting a controller together: drivers, host, store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pontoon_core::drivers::{ErasedDriver, Registry};
+use pontoon_core::engine::{Engine, EngineConfig, Environment, Host, Restored, Store, StoreError};
+use pontoon_core::ipam::{DefaultPools, derive_ula};
+use pontoon_core::model::SandboxId;
+use pontoon_host::environment::System;
+use pontoon_host::linux::{LinuxConfig, LinuxHost};
+use pontoon_host::store::DiskStore;
+
+use crate::session::Session;
+use crate::{Config, Controller, Error, Holds, NameError};
+
+/// Opens a controller with drivers or effects of one's own.
+pub struct Builder {
+    config: Config,
+    drivers: Vec<Box<dyn FnOnce(&mut Registry) -> Result<(), crate::OptionError>>>,
+    host: Option<Arc<dyn Host>>,
+    store: Option<Arc<dyn Store>>,
+    environment: Option<Arc<dyn Environment>>,
+}
+
+impl Builder {
+    /// Starts from a configuration.
+    pub fn new(config: Config) -> Self {
+        Self { config, drivers: Vec::new(), host: None, store: None, environment: None }
+    }
+
+    /// Adds a driver; networks name it by its [`crate::Driver::NAME`].
+    #[must_use]
+    pub fn driver(mut self, driver: impl ErasedDriver + 'static) -> Self {
+        self.drivers.push(Box::new(|registry| registry.register(driver)));
+        self
+    }
+
+    /// Uses another host: a double, or one that is open already.
+    #[must_use]
+    pub fn host(mut self, host: Arc<dyn Host>) -> Self {
+        self.host = Some(host);
+        self
+    }
+
+    /// Goes on with the host ports that an earlier controller of this process holds.
+    #[must_use]
+    pub fn holds(mut self, holds: &Holds) -> Self {
+        self.host = Some(holds.host.clone());
+        self
+    }
+
+    /// Uses another store.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Uses another source of randomness, time and identity.
+    #[must_use]
+    pub fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    /// Opens the store, reads the records, and finishes or reverses what was cut short.
+    ///
+    /// # Errors
+    ///
+    /// A store that is held or damaged, missing privileges, a driver's configuration that makes no sense.
+    pub fn open(self) -> Result<Controller, Error> {
+        let config = self.config;
+        if config.root.as_os_str().is_empty() && self.store.is_none() {
+            return Err(NameError::Unprintable { name: "empty dir".to_owned() }.into());
+        }
+        let mut registry = Registry::builtin(&config.drivers)?;
+        for register in self.drivers {
+            register(&mut registry)?;
+        }
+        let environment = self.environment.unwrap_or_else(|| Arc::new(System));
+        // The store comes first: who holds it may use the host.
+        let (store, session) = match self.store {
+            Some(store) => (store, None),
+            None => {
+                let store = DiskStore::open(&config.root, config.deadline)?;
+                (Arc::new(store) as Arc<dyn Store>, Some(Session::begin(&config.root)?))
+            }
+        };
+        let host: Arc<dyn Host> = match self.host {
+            Some(host) => host,
+            None => Arc::new(LinuxHost::open(LinuxConfig { run_dir: config.run_dir.clone() })?),
+        };
+        let engine_config = EngineConfig {
+            deadline: config.deadline,
+            pools: config.pools.clone().unwrap_or_else(|| DefaultPools::local(host_ula())),
+            resident: config.resident,
+        };
+        let (engine, quarantined) = Engine::open(registry, host, store, environment.clone(), engine_config)?;
+        let in_order = session.as_ref().is_some_and(Session::follows_order);
+        let restored = match config.resident || !in_order || engine.is_stale()? {
+            true => engine.restore()?,
+            false => Restored::default(),
+        };
+        let id = SandboxId::draw(|bytes| environment.random(bytes)).to_string();
+        Ok(Controller::assemble(id, config, Arc::new(engine), session, quarantined, restored))
+    }
+}
+
+/// Returns the IPv6 block that belongs to this host, from its machine id.
+fn host_ula() -> Option<ipnet::Ipv6Net> {
+    let id = std::fs::read_to_string(PathBuf::from("/etc/machine-id")).ok()?;
+    let id = id.trim();
+    (!id.is_empty()).then(|| derive_ula(id))
+}
+
+impl From<&std::path::Path> for Config {
+    fn from(root: &std::path::Path) -> Self {
+        Self::new(root)
+    }
+}
+
+pub(crate) fn io(path: &std::path::Path, action: &'static str, source: std::io::Error) -> StoreError {
+    StoreError::Io { path: path.display().to_string(), action, source: Box::new(source) }
+}

@@ -1,0 +1,83 @@
+//! How a controller is set up.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pontoon_core::drivers::DriverConfigs;
+use pontoon_core::ipam::DefaultPools;
+use serde::Serialize;
+
+/// Where a controller keeps its state, and how it behaves.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) root: PathBuf,
+    pub(crate) run_dir: PathBuf,
+    pub(crate) drivers: DriverConfigs,
+    pub(crate) pools: Option<DefaultPools>,
+    pub(crate) deadline: Duration,
+    pub(crate) resident: bool,
+}
+
+impl Config {
+    /// Keeps the state below `root`, and what does not outlive a boot below `/run/pontoon`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            run_dir: PathBuf::from("/run/pontoon"),
+            drivers: DriverConfigs::default(),
+            pools: None,
+            deadline: Duration::from_secs(30),
+            resident: true,
+        }
+    }
+
+    /// Keeps namespaces below another directory.
+    #[must_use]
+    pub fn run_dir(mut self, run_dir: impl Into<PathBuf>) -> Self {
+        self.run_dir = run_dir.into();
+        self
+    }
+
+    /// Configures a driver, by name; wins over labels.
+    #[must_use]
+    pub fn driver(mut self, name: &str, config: impl Serialize) -> Self {
+        // A configuration that is no JSON object is refused when the controller is opened, with the driver's name.
+        let value = serde_json::to_value(config).unwrap_or_else(|error| error.to_string().into());
+        self.drivers.set(name, value);
+        self
+    }
+
+    /// Adds a label `key=value`; those that begin with `com.docker.network.driver.<name>.` configure that driver.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.drivers.label(label);
+        self
+    }
+
+    /// Sets where subnets come from that nobody names; otherwise 31 IPv4 networks and a /48 of this host's own.
+    #[must_use]
+    pub fn default_pools(mut self, pools: DefaultPools) -> Self {
+        self.pools = Some(pools);
+        self
+    }
+
+    /// Sets how long an operation waits for others on the same things, and for the store.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Says that this process does its work and leaves: it trusts a store that was closed in order, and does not take the
+    /// host ports of sandboxes that others serve.
+    #[must_use]
+    pub fn passing(mut self) -> Self {
+        self.resident = false;
+        self
+    }
+
+    /// Returns where the state is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}

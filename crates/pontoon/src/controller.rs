@@ -1,0 +1,310 @@
+//! The controller: the way in.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use pontoon_core::drivers::ErasedDriver;
+use pontoon_core::engine::{Attach, Difference, Engine, Event, Quarantined, Repaired, Restored};
+use pontoon_core::objects::{Objects, Plan};
+use pontoon_host::preview::{NullStore, PreviewHost};
+
+use crate::session::Session;
+use crate::{Builder, Config, Endpoint, Error, Holds, Network, NetworkSpec, Sandbox, SandboxSpec};
+
+/// Manages networks, endpoints and sandboxes.
+pub struct Controller {
+    id: String,
+    config: Config,
+    engine: Arc<Engine>,
+    session: Option<Session>,
+    quarantined: Vec<Quarantined>,
+    restored: Restored,
+}
+
+impl Controller {
+    /// Opens a controller with the built-in drivers on this host.
+    ///
+    /// # Errors
+    ///
+    /// See [`Builder::open`].
+    pub fn open(config: Config) -> Result<Self, Error> {
+        Self::builder(config).open()
+    }
+
+    /// Prepares a controller with drivers or effects of one's own.
+    pub fn builder(config: Config) -> Builder {
+        Builder::new(config)
+    }
+
+    pub(crate) fn assemble(
+        id: String,
+        config: Config,
+        engine: Arc<Engine>,
+        session: Option<Session>,
+        quarantined: Vec<Quarantined>,
+        restored: Restored,
+    ) -> Self {
+        Self { id, config, engine, session, quarantined, restored }
+    }
+
+    /// Returns the controller's identity: 64 hexadecimal digits, new with every start.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Returns the configuration it was opened with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Returns the names of the network drivers, those from outside included.
+    pub fn drivers(&self) -> Vec<String> {
+        self.engine.registry().names()
+    }
+
+    /// Returns the names of the built-in network drivers.
+    pub fn builtin_drivers(&self) -> Vec<String> {
+        self.drivers().into_iter().filter(|name| ["bridge", "host", "null"].contains(&name.as_str())).collect()
+    }
+
+    /// Returns the names of the built-in address managers.
+    pub fn builtin_ipam_drivers(&self) -> Vec<String> {
+        vec!["default".to_owned(), "null".to_owned()]
+    }
+
+    /// Returns the driver of a name.
+    pub fn driver(&self, name: &str) -> Option<Arc<dyn ErasedDriver>> {
+        self.engine.registry().get(name).cloned()
+    }
+
+    /// Returns what the start found: stale sandboxes, and what was put right.
+    pub fn restored(&self) -> &Restored {
+        &self.restored
+    }
+
+    /// Returns records that could not be read at the start; they are left in the store.
+    pub fn quarantined(&self) -> &[Quarantined] {
+        &self.quarantined
+    }
+
+    /// Creates a network.
+    ///
+    /// # Errors
+    ///
+    /// See [`Engine::create_network`].
+    pub fn create_network(&self, spec: NetworkSpec) -> Result<Network, Error> {
+        let id = self.engine.create_network(spec)?;
+        Ok(Network::new(self.engine.clone(), id))
+    }
+
+    /// Returns all networks.
+    pub fn networks(&self) -> Vec<Network> {
+        self.engine.networks().iter().map(|record| Network::new(self.engine.clone(), record.id)).collect()
+    }
+
+    /// Shows every network to `visit` until it returns true.
+    pub fn walk_networks(&self, mut visit: impl FnMut(&Network) -> bool) {
+        let _stopped = self.networks().iter().any(|network| visit(network));
+    }
+
+    /// Returns the network of a name.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::NetworkError::NotFound`].
+    pub fn network_by_name(&self, name: &str) -> Result<Network, Error> {
+        self.engine.network_by_name(name).map(|record| Network::new(self.engine.clone(), record.id))
+    }
+
+    /// Returns the network of an id.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::NetworkError::NotFound`].
+    pub fn network_by_id(&self, id: &str) -> Result<Network, Error> {
+        self.engine.network_by_id(id).map(|record| Network::new(self.engine.clone(), record.id))
+    }
+
+    /// Returns the network that a person means: by id, by name, or by the beginning of its id.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::NetworkError::NotFound`], [`crate::NetworkError::Ambiguous`].
+    pub fn find_network(&self, text: &str) -> Result<Network, Error> {
+        self.engine.find_network(text).map(|record| Network::new(self.engine.clone(), record.id))
+    }
+
+    /// Creates a sandbox.
+    ///
+    /// # Errors
+    ///
+    /// See [`Engine::create_sandbox`].
+    pub fn create_sandbox(&self, spec: SandboxSpec) -> Result<Sandbox, Error> {
+        let id = self.engine.create_sandbox(spec)?;
+        Ok(Sandbox::new(self.engine.clone(), id, &self.config))
+    }
+
+    /// Creates a sandbox with its endpoints and joins them, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// See [`Engine::attach`].
+    pub fn attach(&self, attach: Attach) -> Result<Sandbox, Error> {
+        let attached = self.engine.attach(attach)?;
+        Ok(Sandbox::new(self.engine.clone(), attached.sandbox, &self.config))
+    }
+
+    /// Returns all sandboxes.
+    pub fn sandboxes(&self) -> Vec<Sandbox> {
+        self.engine.sandboxes().iter().map(|record| Sandbox::new(self.engine.clone(), record.id, &self.config)).collect()
+    }
+
+    /// Returns the sandbox of a container.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::SandboxError::ContainerNotFound`].
+    pub fn sandbox_of(&self, container: &str) -> Result<Sandbox, Error> {
+        self.engine.sandbox_of(container).map(|record| Sandbox::new(self.engine.clone(), record.id, &self.config))
+    }
+
+    /// Returns the sandbox of an id.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::SandboxError::NotFound`].
+    pub fn sandbox_by_id(&self, id: &str) -> Result<Sandbox, Error> {
+        self.engine.sandbox_by_id(id).map(|record| Sandbox::new(self.engine.clone(), record.id, &self.config))
+    }
+
+    /// Returns the sandbox that a person means: by container, by id, or by the beginning of its id.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::SandboxError::NotFound`].
+    pub fn find_sandbox(&self, text: &str) -> Result<Sandbox, Error> {
+        self.engine.find_sandbox(text).map(|record| Sandbox::new(self.engine.clone(), record.id, &self.config))
+    }
+
+    /// Deletes the sandbox of a container, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// See [`Engine::delete_sandbox`].
+    pub fn destroy_sandbox(&self, container: &str) -> Result<(), Error> {
+        match self.sandbox_of(container) {
+            Ok(sandbox) => sandbox.delete(),
+            Err(error) if error.kind() == crate::Kind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns all endpoints.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        self.engine.endpoints().iter().map(|record| Endpoint::new(self.engine.clone(), record.id)).collect()
+    }
+
+    /// Returns the stream of events from now on.
+    pub fn events(&self) -> Receiver<Event> {
+        self.engine.events()
+    }
+
+    /// Names what differs between the host and what should be there.
+    ///
+    /// # Errors
+    ///
+    /// If the host cannot be read.
+    pub fn diagnose(&self) -> Result<Vec<Difference>, Error> {
+        self.engine.diagnose()
+    }
+
+    /// Makes the host what it should be, and pays debts.
+    ///
+    /// # Errors
+    ///
+    /// If the host cannot be read or the store cannot be written.
+    pub fn repair(&self) -> Result<Repaired, Error> {
+        self.engine.repair()
+    }
+
+    /// Removes every network, endpoint and sandbox, and everything on the host that carries our mark.
+    ///
+    /// # Errors
+    ///
+    /// If the host cannot be read or the store cannot be written.
+    pub fn purge(&self) -> Result<Repaired, Error> {
+        self.engine.purge()
+    }
+
+    /// Returns everything that should be on the host.
+    ///
+    /// # Errors
+    ///
+    /// If a network's driver is not there.
+    pub fn desired(&self) -> Result<Objects, Error> {
+        self.engine.desired()
+    }
+
+    /// Returns what could not be removed so far, each with the reason.
+    pub fn debts(&self) -> Vec<(String, String)> {
+        self.engine.snapshot().debts().map(|(_, debt)| (debt.op.object().to_string(), debt.reason.clone())).collect()
+    }
+
+    /// Does `work` on a copy of the state and returns the steps it would take; nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns.
+    pub fn preview<T>(&self, work: impl FnOnce(&Self) -> Result<T, Error>) -> Result<Preview<T>, Error> {
+        let host = Arc::new(PreviewHost::over(self.engine.host().clone()));
+        let fork = Arc::new(self.engine.fork(host.clone(), Arc::new(NullStore)));
+        let copy = Self::assemble(self.id.clone(), self.config.clone(), fork, None, Vec::new(), Restored::default());
+        let outcome = work(&copy)?;
+        let steps = host.plans().iter().flat_map(Plan::ops).map(|op| PlannedStep(op.to_string())).collect();
+        Ok(Preview { outcome, steps })
+    }
+
+    /// Waits until deletions that go on in the background have ended.
+    ///
+    /// # Errors
+    ///
+    /// If the host cannot be read.
+    pub fn settle(&self) -> Result<(), Error> {
+        Ok(self.engine.host().settle()?)
+    }
+
+    /// Closes the store in order. Sandboxes stay as they are; dropping the answer releases the host ports this process holds.
+    ///
+    /// # Errors
+    ///
+    /// If the mark in the state directory cannot be removed; the next start then looks at everything.
+    pub fn stop(mut self) -> Result<Holds, Error> {
+        let holds = Holds { host: self.engine.host().clone() };
+        if let Some(session) = self.session.take() {
+            session.end()?;
+        }
+        Ok(holds)
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            // The worst that follows is that the next start looks at everything.
+            let _ended = session.end();
+        }
+    }
+}
+
+/// One step of a plan, as a readable line.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct PlannedStep(pub String);
+
+/// What an operation would do.
+#[derive(Clone, Debug)]
+pub struct Preview<T> {
+    /// What it would return.
+    pub outcome: T,
+    /// The steps it would take, in order.
+    pub steps: Vec<PlannedStep>,
+}

@@ -1,0 +1,146 @@
+//! Worlds to do things in, and things to do: every public operation as one scenario.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pontoon::{
+    Attach, Config, Controller, EndpointSpec, Error, NetworkSpec, SandboxSpec,
+};
+use pontoon_core::engine::{Host, Store};
+use pontoon_host::store::MemoryStore;
+use pontoon_testkit::TestEnvironment;
+use pontoon_testkit::fake::FakeHost;
+
+/// A host, a store and an environment that outlive controllers.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) host: FakeHost,
+    pub(crate) store: MemoryStore,
+    pub(crate) environment: TestEnvironment,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self { host: FakeHost::new(), store: MemoryStore::new(), environment: TestEnvironment::new(7) }
+    }
+
+    pub(crate) fn open(&self) -> Controller {
+        self.open_through(Arc::new(self.host.clone()), Arc::new(self.store.clone()))
+    }
+
+    pub(crate) fn open_through(&self, host: Arc<dyn Host>, store: Arc<dyn Store>) -> Controller {
+        let builder = Controller::builder(Config::new("unused")).host(host).store(store);
+        builder.environment(Arc::new(self.environment.clone())).open().expect("the controller opens")
+    }
+
+    /// Returns everything in the store.
+    pub(crate) fn records(&self) -> BTreeMap<String, String> {
+        let all = self.store.scan("").expect("memory can be read");
+        all.into_iter().map(|(key, value)| (key, String::from_utf8_lossy(&value).into_owned())).collect()
+    }
+
+    /// Returns everything that can be told of the world: host and store.
+    pub(crate) fn picture(&self) -> String {
+        let records: Vec<String> = self.records().into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        format!("{}\n{}", self.host.snapshot(), records.join("\n"))
+    }
+}
+
+/// One public operation and what it needs to be there.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) before: fn(&Controller),
+    pub(crate) operation: fn(&Controller) -> Result<(), Error>,
+}
+
+fn network(controller: &Controller, name: &str) {
+    controller.create_network(dual_stack(name)).unwrap();
+}
+
+fn dual_stack(name: &str) -> NetworkSpec {
+    NetworkSpec::new(name).ipv6(true).subnet("fd00:1::/64".parse().unwrap())
+}
+
+fn two_networks(controller: &Controller) {
+    network(controller, "one");
+    controller.create_network(NetworkSpec::new("two").internal(true)).unwrap();
+}
+
+fn attached(controller: &Controller) {
+    two_networks(controller);
+    attach(controller).unwrap();
+}
+
+fn attach(controller: &Controller) -> Result<(), Error> {
+    let one = controller.network_by_name("one")?.id();
+    let two = controller.network_by_name("two")?.id();
+    let sandbox = SandboxSpec::new("box").publish("8080:80".parse()?).publish("9000-9009:9000-9009/udp".parse()?);
+    let endpoints = vec![(one, EndpointSpec::new("a").publish("53/udp".parse()?)), (two, EndpointSpec::new("b"))];
+    controller.attach(Attach { sandbox, endpoints }).map(drop)
+}
+
+fn parts(controller: &Controller) {
+    network(controller, "one");
+    controller.network_by_name("one").unwrap().create_endpoint(EndpointSpec::new("a")).unwrap();
+    controller.create_sandbox(SandboxSpec::new("box").publish("8080:80".parse().unwrap())).unwrap();
+}
+
+fn joined(controller: &Controller) {
+    parts(controller);
+    join(controller).unwrap();
+}
+
+fn join(controller: &Controller) -> Result<(), Error> {
+    controller.network_by_name("one")?.endpoint_by_name("a")?.join(&controller.sandbox_of("box")?)
+}
+
+/// Every public operation.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "create the first network",
+        before: |_| {},
+        operation: |c| c.create_network(dual_stack("one")).map(drop),
+    },
+    Scenario {
+        name: "create an internal network beside another",
+        before: |c| network(c, "one"),
+        operation: |c| c.create_network(NetworkSpec::new("two").internal(true)).map(drop),
+    },
+    Scenario {
+        name: "delete the last network",
+        before: |c| network(c, "one"),
+        operation: |c| c.network_by_name("one")?.delete(),
+    },
+    Scenario { name: "delete one of two networks", before: two_networks, operation: |c| c.network_by_name("two")?.delete() },
+    Scenario {
+        name: "create an endpoint",
+        before: |c| network(c, "one"),
+        operation: |c| c.network_by_name("one")?.create_endpoint(EndpointSpec::new("a")).map(drop),
+    },
+    Scenario {
+        name: "delete an endpoint",
+        before: parts,
+        operation: |c| c.network_by_name("one")?.endpoint_by_name("a")?.delete(false),
+    },
+    Scenario {
+        name: "create a sandbox",
+        before: |_| {},
+        operation: |c| c.create_sandbox(SandboxSpec::new("box")).map(drop),
+    },
+    Scenario { name: "delete an empty sandbox", before: parts, operation: |c| c.sandbox_of("box")?.delete() },
+    Scenario { name: "join", before: parts, operation: join },
+    Scenario {
+        name: "leave",
+        before: joined,
+        operation: |c| c.network_by_name("one")?.endpoint_by_name("a")?.leave(&c.sandbox_of("box")?),
+    },
+    Scenario {
+        name: "delete an attached endpoint by force",
+        before: joined,
+        operation: |c| c.network_by_name("one")?.endpoint_by_name("a")?.delete(true),
+    },
+    Scenario { name: "attach to two networks with ports", before: two_networks, operation: attach },
+    Scenario { name: "delete a sandbox with two endpoints", before: attached, operation: |c| c.sandbox_of("box")?.delete() },
+];
