@@ -125,12 +125,7 @@ fn remove(host: &LinuxHost, objects: &Objects) {
 }
 
 /// Everything that could be left behind, as others see it.
-fn snapshot() -> Vec<Value> {
-    let mut links = ip_json(&["link", "show"]);
-    for link in links.as_array_mut().unwrap() {
-        // Grows with every link that was ever made.
-        link.as_object_mut().unwrap().remove("ifindex");
-    }
+fn snapshot() -> Value {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let files = |directory: &str| {
         let listed = std::fs::read_dir(Path::new(RUN).join(directory)).unwrap();
@@ -138,36 +133,51 @@ fn snapshot() -> Vec<Value> {
         names.sort();
         Value::from(names)
     };
-    let mut rules = nft_json(&["list", "ruleset"]);
-    strip(&mut rules);
-    vec![
-        links,
+    let mut all = Value::Array(vec![
+        ip_json(&["link", "show"]),
         ip_json(&["address", "show"]),
         ip_json(&["route", "show", "table", "all"]),
         ip_json(&["-6", "route", "show", "table", "all"]),
-        rules,
+        nft_json(&["list", "ruleset"]),
         Value::from(mounts.lines().filter(|line| line.contains(RUN)).count()),
         files("netns"),
         files("sandboxes"),
         Value::from(run("ss", &["-Htuln"])),
-    ]
+    ]);
+    strip(&mut all);
+    all
 }
 
-/// Removes numbers that differ between equal rulesets.
+/// Removes what differs between equal things: numbers, timers, and what a carrier that comes and goes brings about.
 fn strip(value: &mut Value) {
+    const OF_A_CARRIER: [&str; 6] = ["NO-CARRIER", "LOWER_UP", "linkdown", "dead", "fe80::", "ff00::/8"];
+    let gone = |value: &Value| {
+        let address = value["local"].as_str().or(value["dst"].as_str()).or(value.as_str()).unwrap_or_default();
+        OF_A_CARRIER.iter().any(|word| address.starts_with(word))
+    };
     match value {
-        Value::Array(all) => all.iter_mut().for_each(strip),
+        Value::Array(all) => {
+            all.retain(|one| !gone(one));
+            all.iter_mut().for_each(strip);
+        }
         Value::Object(fields) => {
-            ["handle", "packets", "bytes"].map(|name| fields.remove(name));
+            let varies = ["handle", "packets", "bytes", "ifindex", "operstate", "tso_max_size"];
+            fields.retain(|name, _| !varies.contains(&name.as_str()) && !name.ends_with("_timer"));
             fields.values_mut().for_each(strip);
         }
         _ => {}
     }
 }
 
-fn assert_same(before: &[Value], after: &[Value]) {
-    for (before, after) in before.iter().zip(after) {
-        assert_eq!(before, after);
+/// Compares line by line, for a difference that can be read.
+fn assert_same(before: &Value, after: &Value) {
+    let lines = |all: &Value| serde_json::to_string_pretty(all).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    let (before, after) = (lines(before), lines(after));
+    if before != after {
+        let only = |one: &[String], other: &[String]| {
+            one.iter().filter(|line| !other.contains(line)).map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+        };
+        panic!("gone: {:#?}\nnew: {:#?}", only(&before, &after), only(&after, &before));
     }
 }
 

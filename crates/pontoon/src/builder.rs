@@ -89,7 +89,7 @@ impl Builder {
         };
         let host: Arc<dyn Host> = match self.host {
             Some(host) => host,
-            None => Arc::new(LinuxHost::open(LinuxConfig { run_dir: config.run_dir.clone() })?),
+            None => Arc::new(LinuxHost::open(LinuxConfig::new(config.run_dir.clone()))?),
         };
         let engine_config = EngineConfig {
             deadline: config.deadline,

@@ -44,18 +44,22 @@ impl Run<'_> {
         let kind = route::Bridge { forward_delay: Some(0), spanning_tree: Some(false), ..route::Bridge::default() };
         let new = NewLink {
             mac: Some(bridge.mac.octets()),
-            mtu: Some(bridge.mtu.bytes()),
             group: Some(LINK_GROUP),
             ..NewLink::new(bridge.name.as_str(), Kind::Bridge(kind))
         };
-        let mut requests = vec![new.create()];
-        if bridge.route_localnet {
-            let ipv4 = vec![(Ipv4Setting::RouteLocalnet, 1)];
-            requests.push(LinkChange { ipv4, ..LinkChange::new(bridge.name.as_str()) }.set());
-        }
-        let answers = self.route.batch(&requests).map_err(|e| super::run::lost(&e))?;
-        // If the second is refused, the setting is written below and says so.
-        answers.into_iter().next().unwrap_or(Ok(()))
+        // A bridge follows the MTU of its ports unless its own is changed after it was made.
+        let change = LinkChange {
+            mtu: Some(bridge.mtu.bytes()),
+            ipv4: vec![(Ipv4Setting::RouteLocalnet, u32::from(bridge.route_localnet))],
+            ..LinkChange::new(bridge.name.as_str())
+        };
+        let requests = [new.create(), change.set()];
+        let mut answers = self.route.batch(&requests).map_err(|e| super::run::lost(&e))?.into_iter();
+        answers.next().unwrap_or(Ok(()))?;
+        answers.next().unwrap_or(Ok(())).inspect_err(|_| {
+            // The first error is what matters; what is left is in our group, where the next start finds it.
+            let _ = self.retire(&bridge.name);
+        })
     }
 
     /// Settings first: an interface that is up has a link-local address at once.

@@ -398,7 +398,11 @@ fn random_steps_end_alike() {
             history += &format!("{op}\n");
             both(&host, &op);
             let (kernel, fake) = (on_the_kernel(&host), observe(&host, &SANDBOXES));
-            assert!(kernel == fake, "{history}\nkernel:\n{kernel}\nfake:\n{fake}");
+            let only = |one: &Objects, other: &Objects| -> Vec<String> {
+                one.iter().filter(|o| other.get(&o.key()) != Some(o)).map(ToString::to_string).collect()
+            };
+            let (kernel, fake) = (only(&kernel, &fake), only(&fake, &kernel));
+            assert!(kernel == fake, "{history}only the kernel: {kernel:#?}\nonly the fake: {fake:#?}");
         }
     });
 }

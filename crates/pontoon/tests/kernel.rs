@@ -1,0 +1,50 @@
+//! The library on the real kernel, read back with `ip` and `nft`, in namespaces of the test's own.
+
+use std::path::Path;
+
+use pontoon::{Attach, Config, Controller, EndpointSpec, NetworkSpec, SandboxSpec};
+use pontoon_testkit::{isolated, run};
+
+fn open(dir: &Path) -> Controller {
+    Controller::open(Config::new(dir.join("state")).run_dir(dir.join("run"))).expect("the controller opens")
+}
+
+/// Everything that Pontoon could leave behind.
+fn picture() -> String {
+    [
+        run("ip", &["-brief", "link"]),
+        run("ip", &["address"]),
+        run("ip", &["route"]),
+        run("ip", &["-6", "route"]),
+        run("nft", &["list", "ruleset"]),
+        run("ss", &["-Htuln"]),
+    ]
+    .join("\n")
+}
+
+#[test]
+fn an_attach_makes_everything_and_a_delete_leaves_nothing() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let before = picture();
+        let controller = open(dir.path());
+        let network = NetworkSpec::new("one").ipv6(true).subnet("fd00:1::/64".parse().unwrap());
+        let network = controller.create_network(network).unwrap();
+        let sandbox = SandboxSpec::new("box").publish("8080:80".parse().unwrap());
+        let attach = Attach { sandbox, endpoints: vec![(network.id(), EndpointSpec::new("a"))] };
+        let sandbox = controller.attach(attach).unwrap();
+        assert_eq!(controller.diagnose().unwrap(), []);
+        let key = sandbox.key().display().to_string();
+        let inside = run("nsenter", &[&format!("--net={key}"), "ip", "address", "show", "eth0"]);
+        assert!(inside.contains("inet 172.17.0.2/16") && inside.contains("inet6 fd00:1::2/64"), "{inside}");
+        let routes = run("nsenter", &[&format!("--net={key}"), "ip", "route"]);
+        assert!(routes.contains("default via 172.17.0.1 dev eth0"), "{routes}");
+        println!("{}", run("nft", &["list", "ruleset"]));
+        sandbox.delete().unwrap();
+        network.delete().unwrap();
+        controller.settle().unwrap();
+        drop(controller);
+        assert_eq!(picture(), before);
+        assert!(std::fs::read_dir(dir.path().join("run/netns")).unwrap().next().is_none());
+    });
+}
