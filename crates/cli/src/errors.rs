@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::{self, Write};
 
-use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use pontoon::{HostError, Kind, NetworkError, StoreError};
 
@@ -69,15 +69,21 @@ impl Failure {
 
     /// Prints it to standard error.
     pub(crate) fn print(&self) {
-        eprintln!("{ERROR}error:{ERROR:#} {}", self.error);
+        // Nobody is left to tell if standard error is closed.
+        let _ = self.write(&mut anstream::stderr());
+    }
+
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "{ERROR}error:{ERROR:#} {}", self.error)?;
         let mut cause = self.error.source();
         while let Some(error) = cause {
-            eprintln!("  because {error}");
+            writeln!(out, "  because {error}")?;
             cause = error.source();
         }
         if let Some(hint) = &self.hint {
-            eprintln!("{HINT}hint:{HINT:#} {hint}");
+            writeln!(out, "{HINT}hint:{HINT:#} {hint}")?;
         }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Results: aligned columns for people, one JSON document for programs.
 
-use anstream::println;
+use std::io::{self, Write};
+
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ const GAP: u16 = 3;
 /// Prints rows under headings, as wide as their content.
 pub(crate) fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headings);
     rows.into_iter().for_each(|row| {
         table.add_row(row);
@@ -18,20 +19,25 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, GAP));
     });
-    for line in table.lines() {
-        println!("{}", line.trim_end());
-    }
+    table.lines().for_each(|text| line(text.trim_end()));
 }
 
 /// Prints a document.
 pub(crate) fn json(document: &impl Serialize) {
     let text = serde_json::to_string_pretty(document).expect("documents have text keys and no failing parts");
-    println!("{text}");
+    line(text);
 }
 
 /// Prints one line.
 pub(crate) fn line(text: impl std::fmt::Display) {
-    println!("{text}");
+    // Who reads may have seen enough, as in `pontoon network ls | head -1`: that is no failure.
+    let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// Prints bytes as they are.
+pub(crate) fn bytes(bytes: &[u8]) {
+    // See above.
+    let _ = io::stdout().write_all(bytes);
 }
 
 /// Shortens an id for a column.

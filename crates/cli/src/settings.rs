@@ -58,7 +58,7 @@ impl Settings {
 }
 
 /// Returns whether this process may change the network of the namespaces it is in.
-fn is_privileged() -> bool {
+pub(crate) fn is_privileged() -> bool {
     let needed = CapabilitySet::NET_ADMIN | CapabilitySet::SYS_ADMIN;
     capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
 }

@@ -1,206 +1,24 @@
 //! The Linux host on a real kernel, compared with what `ip`, `nft` and `ss` say.
 
-use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pontoon_core::engine::{Host, HostError, Observe, Query};
 use pontoon_core::firewall::{lower, ruleset};
-use pontoon_core::model::{IfName, Mtu, NamespaceSource, SandboxId};
+use pontoon_core::model::NamespaceSource;
 use pontoon_core::objects::{
-    Address, Bridge, Element, FirewallBridge, Held, Key, Namespace, Object, Objects, Op, Place, Plan, Published, Route,
-    Sysctl, Tenure, Veth,
+    Address, Element, Held, Key, Namespace, Object, Objects, Op, Place, Plan, Published, Sysctl, Tenure, Veth,
 };
 use pontoon_core::ports::PortProto;
 use pontoon_host::linux::{LinuxConfig, LinuxHost, Point};
-use pontoon_testkit::{Feature, ip_json, isolated, nft_json, require, run};
+use pontoon_testkit::{ip_json, nft_json, run};
 use serde_json::Value;
 
-const RUN: &str = "/run/pontoon";
+#[path = "linux/support.rs"]
+mod support;
 
-/// Runs a test in namespaces of its own, with a host, and checks that the host can be read.
-fn on_kernel(test: impl FnOnce(LinuxHost)) {
-    isolated(|| {
-        let needed = [Feature::Ipv6, Feature::Veth, Feature::Bridge, Feature::NfTables];
-        if needed.into_iter().all(require) {
-            test(LinuxHost::open(LinuxConfig::new(RUN)).unwrap());
-        }
-    });
-}
-
-fn name(text: &str) -> IfName {
-    IfName::new(text).unwrap()
-}
-
-fn id(number: u8) -> SandboxId {
-    SandboxId::draw(|bytes| {
-        bytes.fill(0xab);
-        bytes[1] = number;
-    })
-}
-
-fn mtu() -> Mtu {
-    Mtu::try_from(1400).unwrap()
-}
-
-/// What a network with two families asks for, without forwarding.
-fn network() -> Objects {
-    let bridge = name("br0");
-    let mut objects = Objects::new();
-    objects.set(ruleset::ruleset());
-    objects.set(Bridge {
-        name: bridge.clone(),
-        mac: "02:00:00:00:01:01".parse().unwrap(),
-        mtu: mtu(),
-        route_localnet: true,
-        ipv6: true,
-    });
-    let subnets = ["10.9.0.0/16", "fd09::/64"].map(|net| net.parse().unwrap());
-    objects.set(FirewallBridge {
-        bridge: bridge.clone(),
-        internal: false,
-        icc: true,
-        subnets: subnets.to_vec(),
-        masquerade: subnets.to_vec(),
-    });
-    for prefix in ["10.9.0.1/16", "fd09::1/64"] {
-        objects.set(Address { place: Place::Host, link: bridge.clone(), prefix: prefix.parse().unwrap() });
-    }
-    lower(objects).unwrap()
-}
-
-/// What a container asks for that publishes one TCP port.
-fn container(number: u8) -> Objects {
-    let (sandbox, link) = (id(number), name("eth0"));
-    let place = Place::Sandbox(sandbox);
-    let mut objects = Objects::new();
-    objects.set(Namespace { sandbox, source: NamespaceSource::New });
-    objects.set(Veth {
-        name: name(&format!("pnv{number}")),
-        bridge: name("br0"),
-        mtu: mtu(),
-        sandbox,
-        peer: link.clone(),
-        mac: format!("02:00:00:00:02:{number:02x}").parse().unwrap(),
-        isolated: false,
-        hairpin: true,
-    });
-    for (address, gateway, everywhere) in [("10.9.1.", "10.9.0.1", "0.0.0.0/0"), ("fd09::1:", "fd09::1", "::/0")] {
-        let length = if everywhere == "::/0" { 64 } else { 16 };
-        let prefix = format!("{address}{number}/{length}").parse().unwrap();
-        objects.set(Address { place, link: link.clone(), prefix });
-        let via = Some(gateway.parse().unwrap());
-        objects.set(Route { place, to: everywhere.parse().unwrap(), via, link: link.clone() });
-    }
-    let port = 8000 + u16::from(number);
-    let any: IpAddr = "0.0.0.0".parse().unwrap();
-    objects.set(Held { proto: PortProto::Tcp, ip: any, port, count: 1 });
-    objects.set(Published {
-        proto: PortProto::Tcp,
-        host_ip: any,
-        host_port: port,
-        container_ip: format!("10.9.1.{number}").parse().unwrap(),
-        container_port: 80,
-        count: 1,
-    });
-    lower(objects).unwrap()
-}
-
-fn add(objects: &Objects) -> Plan {
-    Plan::between(&Objects::new(), objects)
-}
-
-fn both(one: &Objects, other: &Objects) -> Objects {
-    one.iter().chain(other.iter()).cloned().collect()
-}
-
-/// Takes everything away as the engine does: what can be undone, then the final steps.
-fn remove(host: &LinuxHost, objects: &Objects) {
-    let (revertible, finals) = Plan::between(objects, &Objects::new()).split();
-    host.apply(&revertible).unwrap();
-    host.apply(&finals).unwrap();
-    host.settle().unwrap();
-}
-
-/// Everything that could be left behind, as others see it.
-fn snapshot() -> Value {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let files = |directory: &str| {
-        let listed = std::fs::read_dir(Path::new(RUN).join(directory)).unwrap();
-        let mut names: Vec<String> = listed.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        Value::from(names)
-    };
-    let mut all = Value::Array(vec![
-        ip_json(&["link", "show"]),
-        ip_json(&["address", "show"]),
-        ip_json(&["route", "show", "table", "all"]),
-        ip_json(&["-6", "route", "show", "table", "all"]),
-        nft_json(&["list", "ruleset"]),
-        Value::from(mounts.lines().filter(|line| line.contains(RUN)).count()),
-        files("netns"),
-        files("sandboxes"),
-        Value::from(run("ss", &["-Htuln"])),
-    ]);
-    strip(&mut all);
-    all
-}
-
-/// Removes what differs between equal things: numbers, timers, and what a carrier that comes and goes brings about.
-fn strip(value: &mut Value) {
-    const OF_A_CARRIER: [&str; 6] = ["NO-CARRIER", "LOWER_UP", "linkdown", "dead", "fe80::", "ff00::/8"];
-    let gone = |value: &Value| {
-        let address = value["local"].as_str().or(value["dst"].as_str()).or(value.as_str()).unwrap_or_default();
-        OF_A_CARRIER.iter().any(|word| address.starts_with(word))
-    };
-    match value {
-        Value::Array(all) => {
-            all.retain(|one| !gone(one));
-            all.iter_mut().for_each(strip);
-        }
-        Value::Object(fields) => {
-            let varies = ["handle", "packets", "bytes", "ifindex", "operstate", "tso_max_size"];
-            fields.retain(|name, _| !varies.contains(&name.as_str()) && !name.ends_with("_timer"));
-            fields.values_mut().for_each(strip);
-        }
-        _ => {}
-    }
-}
-
-/// Compares line by line, for a difference that can be read.
-fn assert_same(before: &Value, after: &Value) {
-    let lines = |all: &Value| serde_json::to_string_pretty(all).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
-    let (before, after) = (lines(before), lines(after));
-    if before != after {
-        let only = |one: &[String], other: &[String]| {
-            one.iter().filter(|line| !other.contains(line)).map(|line| line.trim().to_owned()).collect::<Vec<_>>()
-        };
-        panic!("gone: {:#?}\nnew: {:#?}", only(&before, &after), only(&after, &before));
-    }
-}
-
-fn observed(host: &LinuxHost, wanted: &Objects) -> Objects {
-    let sandboxes = wanted.iter().filter_map(|object| match object {
-        Object::Namespace(namespace) => Some(namespace.sandbox),
-        _ => None,
-    });
-    let unmarked = wanted.iter().filter(|object| object.is_ledgered()).map(Object::key);
-    host.observe(&Query::of(sandboxes, unmarked)).unwrap()
-}
-
-fn assert_observed(host: &LinuxHost, wanted: &Objects) {
-    assert_eq!(observed(host, wanted).to_string(), wanted.to_string());
-    assert_eq!(&observed(host, wanted), wanted);
-}
-
-fn inside(number: u8, arguments: &[&str]) -> Value {
-    let namespace = format!("{RUN}/netns/{}", id(number).short());
-    let net = format!("--net={namespace}");
-    let text = run("nsenter", &[&[net.as_str(), "ip", "-json", "-details"], arguments].concat());
-    if text.trim().is_empty() { Value::Array(Vec::new()) } else { serde_json::from_str(&text).unwrap() }
-}
+use support::*;
 
 #[test]
 fn a_network_and_a_container_come_and_go() {
@@ -521,6 +339,65 @@ fn eight_threads_at_once() {
 }
 
 #[test]
+fn a_thousand_pairs() {
+    on_kernel(|host| {
+        host.apply(&add(&network())).unwrap();
+        let before = snapshot();
+        let mut all = Objects::new();
+        all.set(Namespace { sandbox: id(2), source: NamespaceSource::New });
+        for number in 0..1000u32 {
+            let [.., high, low] = number.to_be_bytes();
+            all.set(Veth {
+                name: name(&format!("pnv{number}")),
+                bridge: name("br0"),
+                mtu: mtu(),
+                sandbox: id(2),
+                peer: name(&format!("eth{number}")),
+                mac: pontoon_core::model::MacAddr::new([2, 0, 0, 1, high, low]).unwrap(),
+                isolated: true,
+                hairpin: false,
+            });
+        }
+        let started = Instant::now();
+        host.apply(&add(&all)).unwrap();
+        println!("1000 pairs: {:?}", started.elapsed());
+        assert_observed(&host, &both(&network(), &all));
+        let started = Instant::now();
+        host.apply(&Plan::between(&all, &Objects::new())).unwrap();
+        println!("1000 pairs removed: {:?}", started.elapsed());
+        host.settle().unwrap();
+        println!("1000 pairs gone: {:?}", started.elapsed());
+        assert_same(&before, &snapshot());
+    });
+}
+
+#[test]
+fn held_ports_of_every_kind() {
+    on_kernel(|host| {
+        let held = |proto, ip: &str, port, count| Held { proto, ip: ip.parse().unwrap(), port, count };
+        let mut all = Objects::new();
+        all.set(held(PortProto::Udp, "0.0.0.0", 5000, 3));
+        all.set(held(PortProto::Udp, "::", 5000, 1));
+        all.set(held(PortProto::Tcp, "::1", 6000, 2));
+        host.apply(&add(&all)).unwrap();
+        assert_observed(&host, &all);
+        let sockets = run("ss", &["-Htuln"]);
+        for address in ["0.0.0.0:5000", "0.0.0.0:5002", "[::]:5000", "[::1]:6000", "[::1]:6001"] {
+            assert!(sockets.contains(address), "{address} in\n{sockets}");
+        }
+        assert!(std::net::UdpSocket::bind("127.0.0.1:5001").is_err());
+        // What reaches a held port is dropped, not refused.
+        let address = "[::1]:6000".parse().unwrap();
+        let error = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+        let busy = Plan::of(vec![Op::Add(held(PortProto::Udp, "127.0.0.1", 4998, 5).into())]);
+        refused(&host, &busy, |cause| assert!(matches!(cause, HostError::PortBusy { port: 5000, .. }), "{cause}"));
+        remove(&host, &all);
+        assert_eq!(run("ss", &["-Htuln"]), "");
+    });
+}
+
+#[test]
 fn how_long_it_takes() {
     on_kernel(|host| {
         let started = Instant::now();
@@ -568,14 +445,16 @@ fn ten_thousand_elements_are_one_transaction() {
             count: 10_000,
         });
         let ports = lower(objects).unwrap();
+        let plan = add(&ports);
         let started = Instant::now();
-        host.apply(&add(&ports)).unwrap();
+        host.apply(&plan).unwrap();
         println!("10000 ports: {:?}", started.elapsed());
         assert_observed(&host, &both(&network(), &ports));
         // Removing twice is no error.
+        let plan = plan.inverse();
         for _ in 0..2 {
             let started = Instant::now();
-            host.apply(&Plan::between(&ports, &Objects::new())).unwrap();
+            host.apply(&plan).unwrap();
             println!("10000 ports removed: {:?}", started.elapsed());
         }
         assert_observed(&host, &network());

@@ -83,8 +83,8 @@ impl Builder {
         let (store, session) = match self.store {
             Some(store) => (store, None),
             None => {
-                let store = DiskStore::open(&config.root, config.deadline)?;
-                (Arc::new(store) as Arc<dyn Store>, Some(Session::begin(&config.root)?))
+                let session = Session::begin(&config.root, DiskStore::open(&config.root, config.deadline)?)?;
+                (session.store(), Some(session))
             }
         };
         let host: Arc<dyn Host> = match self.host {

@@ -1,10 +1,12 @@
-//! Whether the last process ended in order.
+//! The use of a state directory: from its lock to its release.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use pontoon_core::engine::{Host, StoreError};
+use pontoon_core::engine::store::{Batch, Store, StoreError};
+use pontoon_core::engine::Host;
+use pontoon_host::store::DiskStore;
 
 use crate::builder::io;
 
@@ -13,15 +15,16 @@ use crate::builder::io;
 pub(crate) struct Session {
     mark: PathBuf,
     followed_order: bool,
+    store: Arc<Closable>,
 }
 
 impl Session {
-    /// Leaves the mark. The store's lock must be held.
-    pub(crate) fn begin(root: &Path) -> Result<Self, StoreError> {
+    /// Leaves the mark. The store's lock is held.
+    pub(crate) fn begin(root: &Path, store: DiskStore) -> Result<Self, StoreError> {
         let mark = root.join("in-use");
         let followed_order = !mark.exists();
         fs::write(&mark, format!("{}\n", std::process::id())).map_err(|error| io(&mark, "write", error))?;
-        Ok(Self { mark, followed_order })
+        Ok(Self { mark, followed_order, store: Arc::new(Closable::new(root, store)) })
     }
 
     /// Returns whether the process before this one took its mark away.
@@ -29,9 +32,58 @@ impl Session {
         self.followed_order
     }
 
-    /// Takes the mark away: everything that was begun is finished.
+    /// Returns the store.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// Takes the mark away, for everything that was begun is finished, and closes the store.
     pub(crate) fn end(self) -> Result<(), StoreError> {
-        fs::remove_file(&self.mark).map_err(|error| io(&self.mark, "remove", error))
+        let removed = fs::remove_file(&self.mark).map_err(|error| io(&self.mark, "remove", error));
+        self.store.close();
+        removed
+    }
+}
+
+/// A store that can be closed while handles on it are still about.
+pub(crate) struct Closable {
+    path: String,
+    store: RwLock<Option<DiskStore>>,
+}
+
+impl Closable {
+    pub(crate) fn new(root: &Path, store: DiskStore) -> Self {
+        Self { path: root.display().to_string(), store: RwLock::new(Some(store)) }
+    }
+
+    /// Closes the store and gives up its lock.
+    pub(crate) fn close(&self) {
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&DiskStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match &*self.store.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(store) => work(store),
+            None => Err(StoreError::Io {
+                path: self.path.clone(),
+                action: "serve",
+                source: "its controller was stopped: open another".into(),
+            }),
+        }
+    }
+}
+
+impl Store for Closable {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.with(|store| store.get(key))
+    }
+
+    fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.with(|store| store.scan(prefix))
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.with(|store| store.commit(batch))
     }
 }
 

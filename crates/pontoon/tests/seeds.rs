@@ -76,7 +76,9 @@ fn aliased(name: &str) -> &str {
 }
 
 fn defines(text: &str, name: &str) -> bool {
-    ["struct", "enum", "trait", "fn", "const", "type", "mod"].iter().any(|word| has_word(text, &format!("{word} {name}")))
+    ["struct", "enum", "trait", "fn", "const", "type", "mod"]
+        .iter()
+        .any(|word| has_word(text, &format!("{word} {name}")))
 }
 
 fn is_home(text: &str, owner: &str) -> bool {

@@ -1,12 +1,11 @@
 //! `pontoon completion SHELL`.
 
-use std::io;
-
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use crate::args::Cli;
 use crate::errors::Outcome;
+use crate::output;
 
 /// Print the completion script of a shell
 #[derive(Args, Debug)]
@@ -18,7 +17,9 @@ pub(crate) struct Completion {
 
 impl Completion {
     pub(crate) fn run(&self) -> Outcome {
-        clap_complete::generate(self.shell, &mut Cli::command(), "pontoon", &mut io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "pontoon", &mut script);
+        output::bytes(&script);
         Ok(0)
     }
 }

@@ -6,25 +6,28 @@ use std::io::ErrorKind;
 use pontoon_core::engine::HostError;
 use pontoon_core::model::IfName;
 use pontoon_core::objects::{Address, Bridge, Place};
-use pontoon_netlink::route::{self, Ipv4Setting, Kind, Link, LinkChange, NewLink, addresses, delete_link, link};
+use pontoon_netlink::route::{
+    self, Ipv4Setting, Kind, Link, LinkChange, NewLink, Target, addresses, delete_link, link,
+};
 use pontoon_netlink::{Error, Refusal};
 
 use super::run::Run;
 use super::{LINK_GROUP, PROTOCOL, REAP_GROUP, error};
 
-/// Tries before a name that is freed again and again is given up.
-const ATTEMPTS: usize = 3;
+/// Tries before an interface index or name that is always taken is given up.
+const ATTEMPTS: usize = 16;
 
 impl Run<'_> {
     pub(super) fn add_bridge(&mut self, bridge: &Bridge) -> Result<(), HostError> {
         for _ in 0..ATTEMPTS {
             match self.create_bridge(bridge) {
+                Err(refusal) if refusal.errno == libc::EBUSY => continue,
                 Err(refusal) if refusal.errno == libc::EEXIST => {}
                 other => {
                     other.map_err(|refusal| error::refused(&refusal))?;
                     return self.furnish_bridge(bridge).inspect_err(|_| {
                         // The first error is what matters; what is left is in our group, where the next start finds it.
-                        let _ = self.retire(&bridge.name);
+                        let _ = self.retire(bridge.name.as_str());
                     });
                 }
             }
@@ -42,7 +45,10 @@ impl Run<'_> {
     /// Makes it, down.
     fn create_bridge(&mut self, bridge: &Bridge) -> Result<(), Refusal> {
         let kind = route::Bridge { forward_delay: Some(0), spanning_tree: Some(false), ..route::Bridge::default() };
+        // An index of our own: by name, the change would hit a foreign bridge if there is one.
+        let (index, _) = self.host.draw_indices();
         let new = NewLink {
+            index: Some(index),
             mac: Some(bridge.mac.octets()),
             group: Some(LINK_GROUP),
             ..NewLink::new(bridge.name.as_str(), Kind::Bridge(kind))
@@ -51,14 +57,14 @@ impl Run<'_> {
         let change = LinkChange {
             mtu: Some(bridge.mtu.bytes()),
             ipv4: vec![(Ipv4Setting::RouteLocalnet, u32::from(bridge.route_localnet))],
-            ..LinkChange::new(bridge.name.as_str())
+            ..LinkChange::new(index)
         };
         let requests = [new.create(), change.set()];
         let mut answers = self.route.batch(&requests).map_err(|e| super::run::lost(&e))?.into_iter();
         answers.next().unwrap_or(Ok(()))?;
         answers.next().unwrap_or(Ok(())).inspect_err(|_| {
             // The first error is what matters; what is left is in our group, where the next start finds it.
-            let _ = self.retire(&bridge.name);
+            let _ = self.retire(index);
         })
     }
 
@@ -104,9 +110,11 @@ impl Run<'_> {
         let Some(present) = self.ours(&bridge.name)? else { return Ok(()) };
         let addresses = addresses(&mut self.route, Some(present.index)).map_err(|e| error::failed(&e))?;
         let ours = addresses.into_iter().filter(|address| address.protocol == PROTOCOL);
-        let graves = ours.map(|a| Address { place: Place::Host, link: bridge.name.clone(), prefix: a.prefix }).collect();
+        let graves =
+            ours.map(|a| Address { place: Place::Host, link: bridge.name.clone(), prefix: a.prefix }).collect();
         self.graves.insert(step, graves);
-        self.retire(&bridge.name)
+        self.indices.remove(bridge.name.as_str());
+        self.retire(present.index)
     }
 
     /// Returns the link of that name if it is ours and not waiting to be deleted.
@@ -116,9 +124,11 @@ impl Run<'_> {
     }
 
     /// Makes a link of ours harmless and leaves its deletion to the reaper.
-    pub(super) fn retire(&mut self, name: &IfName) -> Result<(), HostError> {
-        self.indices.remove(name.as_str());
-        let down = LinkChange { up: Some(false), group: Some(REAP_GROUP), ..LinkChange::new(name.as_str()) };
+    ///
+    /// A port that is down neither receives nor sends. It stays a port: leaving its bridge would wait for the kernel's
+    /// readers once more, and comes with the deletion anyway.
+    pub(super) fn retire(&mut self, target: impl Into<Target>) -> Result<(), HostError> {
+        let down = LinkChange { up: Some(false), group: Some(REAP_GROUP), ..LinkChange::new(target) };
         self.reap = true;
         match self.route.request(&down.set()) {
             Err(Error::Refused(refusal)) if refusal.errno == libc::ENODEV => Ok(()),

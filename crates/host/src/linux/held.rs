@@ -69,7 +69,8 @@ fn bound(held: &Held, port: u16) -> Result<OwnedFd, HostError> {
     open(address, proto).map_err(|errno| match errno {
         Errno::ADDRINUSE => HostError::PortBusy { ip, port, proto },
         Errno::ADDRNOTAVAIL => {
-            let text = format!("host address {ip} of port {port}/{proto} is not an address of this host: publish on another");
+            let text =
+                format!("host address {ip} of port {port}/{proto} is not an address of this host: publish on another");
             error::of(libc::EADDRNOTAVAIL, text)
         }
         Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT | Errno::SOCKTNOSUPPORT => {

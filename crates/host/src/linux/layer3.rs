@@ -8,7 +8,7 @@ use pontoon_core::objects::{Address, Object, Op, Place, Route};
 use pontoon_netlink::route::{self, Family, RouteFilter, RouteScope, TABLE_MAIN, addresses, link, routes};
 use pontoon_netlink::{Refusal, Request, Socket};
 
-use super::run::{Mode, Run, Steps, Taken, lost};
+use super::run::{Mode, Run, Steps, Taken, lost, set_up};
 use super::{PROTOCOL, error};
 
 /// A namespace's addresses and routes, through a socket inside.
@@ -64,9 +64,9 @@ impl Stack<'_> {
         Ok(index)
     }
 
-    fn take(&mut self, pending: Vec<(usize, Request)>, steps: &Steps<'_>, mode: Mode, taken: &mut Taken) {
+    fn take(&mut self, pending: Vec<(usize, u32)>, steps: &Steps<'_>, mode: Mode, taken: &mut Taken) {
         let (mut origins, mut requests): (Vec<(usize, Option<&Op>)>, Vec<Request>) =
-            pending.into_iter().map(|(step, request)| ((step, None), request)).unzip();
+            pending.into_iter().map(|(step, index)| ((step, None), set_up(index))).unzip();
         for &(step, op) in steps {
             match self.request(op) {
                 Ok(Some(request)) => {

@@ -21,7 +21,12 @@ pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostEr
     for namespace in &namespaces {
         objects.set(namespace.clone());
         if query.sandboxes.contains(&namespace.sandbox) && namespace.source != NamespaceSource::Host {
-            inside.insert(namespace.sandbox, look_into(host, namespace)?);
+            match look_into(host, namespace) {
+                Ok(scene) => drop(inside.insert(namespace.sandbox, scene)),
+                // Removed by another thread a moment ago.
+                Err(HostError::Missing { .. }) => drop(objects.remove(&Key::Namespace(namespace.sandbox))),
+                Err(error) => return Err(error),
+            }
         }
     }
     outside.layer3(Place::Host, &|link| link.group != REAP_GROUP).into_iter().for_each(|o| objects.set(o));

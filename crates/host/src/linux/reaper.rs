@@ -16,6 +16,8 @@ use pontoon_netlink::{Error, Protocol, Socket};
 use super::firewall::forget_flows;
 use super::{REAP_GROUP, error};
 
+/// How long deletions wait for more of their kind, and for whoever asked to be done: they hold the lock of all links.
+const LINGER: Duration = Duration::from_millis(2);
 /// Upper bound of a wait without a deadline: a kernel that takes longer is stuck.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -37,6 +39,10 @@ struct Work {
     asked: u64,
     done: u64,
     flows: Vec<FlowFilter>,
+    /// Whether there are links to delete.
+    links: bool,
+    /// Whether somebody waits for the outcome.
+    awaited: bool,
     failure: Option<HostError>,
     closed: bool,
 }
@@ -46,7 +52,10 @@ impl Reaper {
     pub(super) fn start() -> Result<Self, HostError> {
         // Opened here: the socket belongs to the caller's namespace.
         let socket = Socket::open(Protocol::Route).map_err(|e| error::failed(&e))?;
-        let shared = Arc::new(Shared { work: Mutex::new(Work { asked: 1, ..Work::default() }), ..Shared::default() });
+        let shared = Arc::new(Shared {
+            work: Mutex::new(Work { asked: 1, links: true, ..Work::default() }),
+            ..Shared::default()
+        });
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("reaper".to_owned())
@@ -57,7 +66,10 @@ impl Reaper {
 
     /// Asks for the deletion of all links that are in the reap group now.
     pub(super) fn reap(&self) {
-        self.shared.lock().asked += 1;
+        let mut work = self.shared.lock();
+        work.asked += 1;
+        work.links = true;
+        drop(work);
         self.shared.changed.notify_all();
     }
 
@@ -79,6 +91,10 @@ impl Reaper {
         let mut work = self.shared.lock();
         let wanted = work.asked;
         while work.done < wanted {
+            if !work.awaited {
+                work.awaited = true;
+                self.shared.changed.notify_all();
+            }
             let now = Instant::now();
             if now >= deadline {
                 return Err(error::of(libc::ETIMEDOUT, "the kernel has not finished deleting interfaces"));
@@ -109,6 +125,11 @@ impl Shared {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn linger<'a>(&'a self, work: MutexGuard<'a, Work>) -> MutexGuard<'a, Work> {
+        let patient = |work: &mut Work| !work.awaited && !work.closed;
+        self.changed.wait_timeout_while(work, LINGER, patient).unwrap_or_else(PoisonError::into_inner).0
+    }
+
     fn serve(&self, mut socket: Socket) {
         loop {
             let mut work = self.lock();
@@ -118,12 +139,15 @@ impl Shared {
                 }
                 work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
             }
+            let mut work = self.linger(work);
             let (serving, flows) = (work.asked, mem::take(&mut work.flows));
+            let links = mem::take(&mut work.links);
             drop(work);
             forget_flows(&flows);
-            let outcome = reap(&mut socket);
+            let outcome = if links { reap(&mut socket) } else { Ok(()) };
             let mut work = self.lock();
             work.done = serving;
+            work.awaited = false;
             if let Err(failure) = outcome {
                 tracing::warn!(error = %failure, "interfaces could not be deleted");
                 work.failure = Some(failure);

@@ -6,6 +6,7 @@ use pontoon_core::engine::{ApplyError, Facts, HostError};
 use pontoon_core::model::SandboxId;
 use pontoon_core::objects::{Address, Key, Object, Op, Place, Plan, Sysctl};
 use pontoon_netlink::Request;
+use pontoon_netlink::route::LinkChange;
 
 use super::namespaces::{self, Open};
 use super::pool::Loan;
@@ -107,8 +108,8 @@ impl Executor {
 pub(super) struct Inside {
     pub(super) open: Open,
     pub(super) indices: HashMap<String, u32>,
-    /// Interfaces that are still to be set up, and the steps that made them.
-    pub(super) pending: Vec<(usize, Request)>,
+    /// Indices of interfaces that are still to be set up, and the steps that made them.
+    pub(super) pending: Vec<(usize, u32)>,
 }
 
 pub(super) struct Run<'h> {
@@ -307,10 +308,11 @@ impl<'h> Run<'h> {
             if inside.pending.is_empty() || next == Some(Executor::Layer3(Place::Sandbox(*sandbox))) {
                 continue;
             }
-            let (steps, requests): (Vec<usize>, Vec<Request>) = std::mem::take(&mut inside.pending).into_iter().unzip();
+            let pending = std::mem::take(&mut inside.pending);
+            let requests: Vec<Request> = pending.iter().map(|(_, index)| set_up(*index)).collect();
             let answers = inside.open.socket.batch(&requests);
-            let answers = answers.unwrap_or_else(|e| vec![Err(lost(&e)); steps.len()]);
-            for (step, answer) in steps.into_iter().zip(answers) {
+            let answers = answers.unwrap_or_else(|e| vec![Err(lost(&e)); pending.len()]);
+            for ((step, _), answer) in pending.into_iter().zip(answers) {
                 if let Err(refusal) = answer {
                     taken.note(step, &ops[step], Err(error::refused(&refusal)));
                 }
@@ -326,7 +328,8 @@ impl<'h> Run<'h> {
             let addresses = self.graves.remove(&step).unwrap_or_default();
             inverse.extend(addresses.into_iter().map(|address| Op::Add(address.into())));
         }
-        let containers: Vec<Object> = inverse.iter().filter_map(removed).filter(|o| o.is_container()).cloned().collect();
+        let containers: Vec<Object> =
+            inverse.iter().filter_map(removed).filter(|o| o.is_container()).cloned().collect();
         inverse.retain(|op| !removed(op).is_some_and(|object| containers.iter().any(|c| object.goes_with(c))));
         let taken = self.take(&inverse, Mode::Onward, false);
         taken.failed.into_iter().map(|(step, error)| (inverse[step].clone(), error)).collect()
@@ -347,6 +350,11 @@ impl Inside {
     fn new(open: Open) -> Self {
         Self { open, indices: HashMap::new(), pending: Vec::new() }
     }
+}
+
+/// The request that sets an interface up.
+pub(super) fn set_up(index: u32) -> Request {
+    LinkChange { up: Some(true), ..LinkChange::new(index) }.set()
 }
 
 fn removed(op: &Op) -> Option<&Object> {

@@ -8,8 +8,8 @@ use std::path::Path;
 use pontoon_core::engine::{HostError, HostProfile};
 use pontoon_core::ipam::{HostRoute, RouteScope, nameserver_prefixes, reserved_prefixes};
 use pontoon_core::ports::{PortRange, parse_reserved_ports};
-use pontoon_netlink::route::{self, Family, Link, RouteFilter, TABLE_MAIN, links, routes};
 use pontoon_netlink::Socket;
+use pontoon_netlink::route::{self, Family, Link, RouteFilter, TABLE_MAIN, links, routes};
 
 use super::firewall::Firewall;
 use super::{LINK_GROUP, LinuxHost, REAP_GROUP, error};

@@ -8,8 +8,8 @@ use pontoon_core::engine::HostError;
 use pontoon_core::objects::{Place, Sysctl};
 use pontoon_netlink::netns::{Namespace, Visitor};
 
-use super::namespaces::Files;
 use super::error;
+use super::namespaces::Files;
 
 /// Returns the value, or `None` if the kernel has no such setting.
 pub(super) fn read(files: &Files, visitor: &Visitor, place: Place, name: &str) -> Result<Option<String>, HostError> {

@@ -7,10 +7,10 @@ use std::os::fd::AsRawFd;
 use pontoon_core::engine::HostError;
 use pontoon_core::objects::Veth;
 use pontoon_netlink::Request;
-use pontoon_netlink::route::{BridgePort, Kind, Link, LinkChange, NewLink, Peer, PortState, delete_link, link};
+use pontoon_netlink::route::{BridgePort, Kind, Link, LinkChange, NewLink, Peer, delete_link, link};
 
-use super::run::{Run, lost};
-use super::{LINK_GROUP, REAP_GROUP, error};
+use super::run::Run;
+use super::{LINK_GROUP, error};
 
 /// Tries before an interface index or name that is always taken is given up.
 const ATTEMPTS: usize = 16;
@@ -38,7 +38,7 @@ impl Run<'_> {
                 Ok(()) => {
                     if let Some(Err(refusal)) = answers.find(Result::is_err) {
                         // The first error is what matters; what is left is in our group, where the next start finds it.
-                        let _ = self.retire_port(index);
+                        let _ = self.retire(index);
                         return Err(error::refused(&refusal));
                     }
                     return self.expect_up(step, veth, peer);
@@ -64,7 +64,7 @@ impl Run<'_> {
     fn expect_up(&mut self, step: usize, veth: &Veth, peer: u32) -> Result<(), HostError> {
         let inside = self.inside(veth.sandbox)?;
         inside.indices.insert(veth.peer.to_string(), peer);
-        inside.pending.push((step, LinkChange { up: Some(true), ..LinkChange::new(peer) }.set()));
+        inside.pending.push((step, peer));
         Ok(())
     }
 
@@ -105,7 +105,8 @@ impl Run<'_> {
             self.route.request(&delete_link(present.index)).map_err(|e| error::failed(&e))?;
             return Ok(false);
         };
-        let ours = LinkChange { mtu: Some(veth.mtu.bytes()), mac: Some(veth.mac.octets()), ..LinkChange::new(peer.index) };
+        let ours =
+            LinkChange { mtu: Some(veth.mtu.bytes()), mac: Some(veth.mac.octets()), ..LinkChange::new(peer.index) };
         inside.open.socket.request(&ours.set()).map_err(|e| error::failed(&e))?;
         let host = LinkChange {
             mtu: Some(veth.mtu.bytes()),
@@ -115,7 +116,8 @@ impl Run<'_> {
         };
         let mut requests = vec![host.set()];
         requests.extend(dress(veth, present.index));
-        let port = BridgePort { isolated: Some(veth.isolated), hairpin: Some(veth.hairpin), ..BridgePort::new(present.index) };
+        let port =
+            BridgePort { isolated: Some(veth.isolated), hairpin: Some(veth.hairpin), ..BridgePort::new(present.index) };
         requests.push(port.set());
         for answer in self.route.batch(&requests).map_err(|e| error::failed(&e))? {
             answer.map_err(|refusal| error::refused(&refusal))?;
@@ -126,24 +128,11 @@ impl Run<'_> {
 
     pub(super) fn remove_veth(&mut self, veth: &Veth) -> Result<(), HostError> {
         if let Some(inside) = self.inside.get_mut(&veth.sandbox) {
-            inside.indices.remove(veth.peer.as_str());
-            inside.pending.clear();
+            let gone = inside.indices.remove(veth.peer.as_str());
+            inside.pending.retain(|(_, index)| Some(*index) != gone);
         }
         match self.ours(&veth.name)? {
-            Some(present) if is_ours(&present) => self.retire_port(present.index),
-            _ => Ok(()),
-        }
-    }
-
-    /// Cuts a port off, so that its address is free at once, and leaves its deletion to the reaper.
-    fn retire_port(&mut self, index: u32) -> Result<(), HostError> {
-        let silent = BridgePort { state: Some(PortState::Disabled), ..BridgePort::new(index) };
-        let away = LinkChange { master: Some(0), up: Some(false), group: Some(REAP_GROUP), ..LinkChange::new(index) };
-        self.reap = true;
-        let answers = self.route.batch(&[silent.set(), away.set()]);
-        // The first is refused if it was no port any more, and the second makes up for it.
-        match answers.unwrap_or_else(|e| vec![Err(lost(&e))]).pop() {
-            Some(Err(refusal)) if refusal.errno != libc::ENODEV => Err(error::refused(&refusal)),
+            Some(present) if is_ours(&present) => self.retire(present.index),
             _ => Ok(()),
         }
     }

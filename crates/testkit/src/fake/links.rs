@@ -40,6 +40,8 @@ impl World {
         }
     }
 
+    /// A bridge keeps the MTU that it is given. (One whose MTU nobody ever changed after it was made takes the least of its
+    /// ports': a host must change it once.)
     pub(super) fn add_bridge(&mut self, bridge: &Bridge) -> Result<(), HostError> {
         match self.link(&NetnsKey::Host, &bridge.name) {
             Some(present) if !present.ours => return Err(taken(&bridge.name)),

@@ -8,6 +8,11 @@ use pontoon_core::objects::{
 use pontoon_core::ports::PortProto;
 use pontoon_testkit::FakeHost;
 
+/// The sandboxes of random steps.
+pub(crate) const SANDBOXES: [char; 2] = ['a', 'b'];
+/// Host ends and the sandboxes of their other ends.
+pub(crate) const PAIRS: [(&str, char); 3] = [("pv0", 'a'), ("pv1", 'a'), ("pv2", 'b')];
+
 pub(crate) fn name(name: &str) -> IfName {
     IfName::new(name).unwrap()
 }

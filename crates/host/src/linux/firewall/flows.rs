@@ -66,9 +66,7 @@ pub(in crate::linux) fn forget_flows(flows: &[FlowFilter]) {
     if flows.is_empty() || !any_flows() {
         return;
     }
-    let forget = |socket: &mut Socket| {
-        flows.iter().try_for_each(|filter| conntrack::delete(socket, filter).map(drop))
-    };
+    let forget = |socket: &mut Socket| flows.iter().try_for_each(|filter| conntrack::delete(socket, filter).map(drop));
     if let Err(error) = Socket::open(Protocol::Netfilter).and_then(|mut socket| forget(&mut socket)) {
         tracing::warn!(%error, "tracked flows could not be forgotten");
     }

@@ -1,6 +1,6 @@
 //! The one writer of our table.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use pontoon_core::engine::HostError;
 use pontoon_core::firewall::ruleset::TABLE;
@@ -37,6 +37,9 @@ struct Lessons {
     /// Steps that add what is there in another shape, and how the kernel said so.
     replacing: HashMap<usize, HostError>,
 }
+
+/// A failed transaction: each refused step, whether it was deleting, and why; and the whole.
+type Failure = (Vec<(usize, bool, Refusal)>, TransactionError);
 
 /// Changes, and the steps that each change, or each of its elements, comes from.
 #[derive(Default)]
@@ -155,11 +158,11 @@ impl Writer {
                 }
                 Err(failure) => failure,
             };
-            if error.errno() == Some(libc::ENOENT) && self.table_is_lost().map_err(Refused::whole)? {
-                if let Some(fingerprint) = self.mirror().fingerprint.clone() {
-                    tracing::warn!("somebody removed the firewall table: making it again");
-                    return self.rebuild(&fingerprint, ops);
-                }
+            if error.errno() == Some(libc::ENOENT)
+                && let Some(fingerprint) = self.lost_table().map_err(Refused::whole)?
+            {
+                tracing::warn!("somebody removed the firewall table: making it again");
+                return self.rebuild(&fingerprint, ops);
             }
             if refusals.is_empty() {
                 return Err(Refused::whole(error::transaction(&error, None)));
@@ -200,25 +203,20 @@ impl Writer {
         }
     }
 
-    fn table_is_lost(&mut self) -> Result<bool, HostError> {
-        self.with(|socket| inspect::present(socket, TABLE))?.map(|table| table.is_none()).map_err(|e| failed(&e))
+    /// Returns which ruleset the table had, if it should be there and is not.
+    fn lost_table(&mut self) -> Result<Option<String>, HostError> {
+        let present = self.with(|socket| inspect::present(socket, TABLE))?.map_err(|e| failed(&e))?;
+        Ok(self.mirror().fingerprint.clone().filter(|_| present.is_none()))
     }
 
     /// Returns the steps that delete elements which are not there.
     fn absent(&mut self, ops: &[&Op]) -> Result<HashSet<usize>, HostError> {
         let inspected = self.with(inspect)?.map_err(|e| failed(&e))?;
-        let present: HashSet<ElementKeyText> =
-            inspected.iter().flat_map(|table| &table.elements).map(|one| key_text(one)).collect();
+        let place = |element: &Element| (element.set(), element.key());
+        let present: BTreeSet<_> = inspected.iter().flat_map(|table| &table.elements).map(place).collect();
         let deletes = ops.iter().enumerate().filter_map(|(at, op)| Some((at, deleted(op)?)));
-        Ok(deletes.filter(|(_, one)| !present.contains(&key_text(one))).map(|(at, _)| at).collect())
+        Ok(deletes.filter(|(_, one)| !present.contains(&place(one))).map(|(at, _)| at).collect())
     }
-}
-
-/// Set and key: an element's key alone does not tell a port from a range of one port.
-type ElementKeyText = (&'static str, String);
-
-fn key_text(element: &Element) -> ElementKeyText {
-    (element.set(), format!("{:?}", element.key()))
 }
 
 impl Mirror {
@@ -247,7 +245,8 @@ impl Compiled {
     fn of(ops: &[&Op], lessons: &Lessons) -> Self {
         let mut compiled = Self::default();
         let steps = || ops.iter().enumerate();
-        let gone = steps().filter(|(at, _)| !lessons.absent.contains(at)).filter_map(|(at, op)| Some((at, deleted(op)?)));
+        let gone =
+            steps().filter(|(at, _)| !lessons.absent.contains(at)).filter_map(|(at, op)| Some((at, deleted(op)?)));
         let replaced = steps().filter(|(at, _)| lessons.replacing.contains_key(at));
         let replaced = replaced.filter_map(|(at, op)| Some((at, added(op)?)));
         compiled.push_elements(gone.chain(replaced), true);
@@ -274,7 +273,7 @@ impl Compiled {
     }
 
     /// Applies the changes; refusals come with the step and whether it was deleting.
-    fn apply(&self, socket: &mut Socket) -> Result<(), (Vec<(usize, bool, Refusal)>, TransactionError)> {
+    fn apply(&self, socket: &mut Socket) -> Result<(), Failure> {
         let error = match nft::apply(socket, Family::Inet, TABLE, &self.changes) {
             Ok(()) => return Ok(()),
             Err(error) => error,

@@ -1,0 +1,60 @@
+//! `pontoon network disconnect`.
+
+use clap::Args;
+use pontoon::{Controller, Endpoint, EndpointError, Error, Network};
+
+use crate::context::Context;
+use crate::errors::{Failure, Outcome};
+
+/// Disconnect a sandbox from a network
+#[derive(Args, Debug)]
+pub(crate) struct Disconnect {
+    /// Name or id of the network
+    network: String,
+    /// Name or id of the sandbox
+    sandbox: String,
+    /// Disconnect even if the sandbox is not there any more
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl Disconnect {
+    pub(crate) fn run(&self, context: &Context) -> Outcome {
+        let disconnected = context.change("disconnecting", |controller| self.disconnect(controller))?;
+        match disconnected {
+            Some(false) => Err(Failure::new(format!(
+                "sandbox {} is not connected to network {}",
+                self.sandbox, self.network
+            ))
+            .hinted(format!("`pontoon network inspect {}` shows who is", self.network))),
+            _ => Ok(0),
+        }
+    }
+
+    fn disconnect(&self, controller: &Controller) -> Result<bool, Error> {
+        let network = controller.find_network(&self.network)?;
+        let Some(endpoint) = self.endpoint(controller, &network)? else {
+            return Ok(false);
+        };
+        endpoint.delete(true)?;
+        Ok(true)
+    }
+
+    fn endpoint(&self, controller: &Controller, network: &Network) -> Result<Option<Endpoint>, Error> {
+        let sandbox = match controller.find_sandbox(&self.sandbox) {
+            Err(_) if self.force => return named(network, &self.sandbox),
+            found => found?.id(),
+        };
+        let attached = |endpoint: &Endpoint| endpoint.info().is_ok_and(|info| info.sandbox == Some(sandbox));
+        Ok(network.endpoints().into_iter().find(attached))
+    }
+}
+
+/// Returns the endpoint that a sandbox of that name would have.
+fn named(network: &Network, name: &str) -> Result<Option<Endpoint>, Error> {
+    match network.endpoint_by_name(name) {
+        Ok(endpoint) => Ok(Some(endpoint)),
+        Err(Error::Endpoint(EndpointError::NotFound { .. })) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

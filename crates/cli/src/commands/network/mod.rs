@@ -1,0 +1,95 @@
+//! `pontoon network`: the flags of `docker network`.
+
+mod connect;
+mod create;
+mod disconnect;
+mod inspect;
+mod ls;
+mod prune;
+mod rm;
+
+use clap::Subcommand;
+use pontoon::{Controller, Error, Kind};
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::errors::{FAILED, Failure, Outcome};
+use crate::output;
+
+/// Manage networks
+#[derive(Debug, Subcommand)]
+#[command(arg_required_else_help = true)]
+pub(crate) enum Network {
+    Create(Box<create::Create>),
+    #[command(visible_alias = "list")]
+    Ls(ls::Ls),
+    Inspect(inspect::Inspect),
+    #[command(visible_alias = "remove")]
+    Rm(rm::Rm),
+    Prune(prune::Prune),
+    Connect(Box<connect::Connect>),
+    Disconnect(disconnect::Disconnect),
+}
+
+impl Network {
+    pub(crate) fn run(&self, context: &Context) -> Outcome {
+        match self {
+            Self::Create(command) => command.run(context),
+            Self::Ls(command) => command.run(context),
+            Self::Inspect(command) => command.run(context),
+            Self::Rm(command) => command.run(context),
+            Self::Prune(command) => command.run(context),
+            Self::Connect(command) => command.run(context),
+            Self::Disconnect(command) => command.run(context),
+        }
+    }
+}
+
+/// Does something to each of several things, goes on after a failure, and prints the names of those that it was done to.
+pub(crate) fn each(
+    context: &Context,
+    doing: &str,
+    names: &[String],
+    force: bool,
+    work: impl Fn(&Controller, &str) -> Result<(), Error>,
+) -> Outcome {
+    let done = context.change(doing, |controller| {
+        let outcomes = names.iter().map(|name| (name, work(controller, name)));
+        Ok(outcomes.collect::<Vec<_>>())
+    })?;
+    let mut status = 0;
+    for (name, outcome) in done.into_iter().flatten() {
+        match outcome {
+            Ok(()) => output::line(name),
+            Err(error) if force && error.kind() == Kind::NotFound => {}
+            Err(error) => {
+                Failure::from(error).print();
+                status = FAILED;
+            }
+        }
+    }
+    Ok(status)
+}
+
+/// Prints an array of all that was found, and what was not to standard error.
+pub(crate) fn inspect_all(
+    context: &Context,
+    names: &[String],
+    describe: impl Fn(&Controller, &str) -> Result<Vec<Value>, Failure>,
+) -> Outcome {
+    let outcomes = context.look(|controller| {
+        Ok(names.iter().map(|name| describe(controller, name)).collect::<Vec<_>>())
+    })?;
+    let (mut found, mut status) = (Vec::new(), 0);
+    for outcome in outcomes {
+        match outcome {
+            Ok(documents) => found.extend(documents),
+            Err(failure) => {
+                failure.print();
+                status = FAILED;
+            }
+        }
+    }
+    output::json(&found);
+    Ok(status)
+}

@@ -1,0 +1,31 @@
+//! `pontoon sandbox create`.
+
+use clap::Args;
+
+use crate::commands::attach::{Wiring, attach, note_ports};
+use crate::context::Context;
+use crate::errors::Outcome;
+use crate::output;
+
+/// Create a sandbox with a namespace of its own, and print its id
+#[derive(Args, Debug)]
+pub(crate) struct Create {
+    /// Its name
+    name: String,
+    #[command(flatten)]
+    wiring: Wiring,
+}
+
+impl Create {
+    pub(crate) fn run(&self, context: &Context) -> Outcome {
+        let spec = self.wiring.spec(&self.name, None);
+        let ports = spec.ports.clone();
+        let networks = &self.wiring.networks;
+        let created = context.change("creating the sandbox", |controller| attach(controller, spec, networks))?;
+        if let Some(sandbox) = created {
+            note_ports(&context.settings, &ports);
+            output::line(sandbox.id());
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,107 @@
+//! Endpoints: creating, joining, leaving, deleting.
+
+use pontoon::{EndpointError, EndpointSpec, Error, Kind};
+
+use crate::fixture::{Lab, refused};
+
+#[test]
+fn an_endpoint_needs_a_name() {
+    let lab = Lab::new();
+    let nameless = lab.dual("front").create_endpoint(EndpointSpec::new(""));
+    refused(nameless.map(|_| ()), Kind::Invalid, "invalid name: name is empty");
+}
+
+#[test]
+fn a_name_is_taken_once_in_a_network() {
+    let lab = Lab::new();
+    let network = lab.dual("front");
+    network.create_endpoint(EndpointSpec::new("web")).unwrap();
+    let second = network.create_endpoint(EndpointSpec::new("web"));
+    refused(second.map(|_| ()), Kind::Forbidden, "endpoint with name web already exists in network front");
+    lab.dual("back").create_endpoint(EndpointSpec::new("web")).unwrap();
+}
+
+#[test]
+fn an_attached_endpoint_is_deleted_by_force_only() {
+    let lab = Lab::new();
+    let (network, sandbox) = (lab.dual("front"), lab.sandbox("web"));
+    let before = lab.host.snapshot();
+    let endpoint = lab.joined(&network, EndpointSpec::new("web"), &sandbox);
+    let id = endpoint.id();
+    let error = endpoint.delete(false).unwrap_err();
+    assert!(matches!(error, Error::Endpoint(EndpointError::ActiveContainer { .. })), "{error}");
+    refused(endpoint.delete(false), Kind::Forbidden, format!("endpoint with name web id {id} has active containers"));
+    endpoint.delete(true).unwrap();
+    assert_eq!(before.difference(&lab.host.snapshot()), "");
+}
+
+#[test]
+fn an_endpoint_joins_once() {
+    let lab = Lab::new();
+    let (network, one, two) = (lab.dual("front"), lab.sandbox("one"), lab.sandbox("two"));
+    let endpoint = lab.joined(&network, EndpointSpec::new("web"), &one);
+    for sandbox in [&one, &two] {
+        let again = endpoint.join(sandbox);
+        refused(again, Kind::Forbidden, "another container is attached to the same network endpoint");
+    }
+}
+
+#[test]
+fn only_what_was_joined_is_left() {
+    let lab = Lab::new();
+    let (network, one, two) = (lab.dual("front"), lab.sandbox("one"), lab.sandbox("two"));
+    let endpoint = network.create_endpoint(EndpointSpec::new("web")).unwrap();
+    refused(endpoint.leave(&one), Kind::Forbidden, "cannot leave endpoint with no attached sandbox");
+    endpoint.join(&one).unwrap();
+    let text = format!("unexpected sandbox ID in leave request. Expected {}. Got {}", one.id(), two.id());
+    refused(endpoint.leave(&two), Kind::Forbidden, text);
+    endpoint.leave(&one).unwrap();
+}
+
+#[test]
+fn a_sandbox_that_is_gone_is_not_joined() {
+    let lab = Lab::new();
+    let (network, sandbox) = (lab.dual("front"), lab.sandbox("web"));
+    sandbox.delete().unwrap();
+    let endpoint = network.create_endpoint(EndpointSpec::new("web")).unwrap();
+    refused(endpoint.join(&sandbox), Kind::NotFound, format!("sandbox {} not found", sandbox.id()));
+}
+
+#[test]
+fn joining_gives_gateways_and_a_sandbox() {
+    let lab = Lab::new();
+    let (front, back, sandbox) = (lab.dual("front"), lab.dual("back"), lab.sandbox("web"));
+    let endpoint = front.create_endpoint(EndpointSpec::new("web")).unwrap();
+    let before = endpoint.info().unwrap();
+    assert_eq!(before.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), ["172.17.0.2/16", "fd00:1::2/64"]);
+    assert_eq!((before.gateway4, before.gateway6, before.sandbox), (None, None, None));
+    endpoint.join(&sandbox).unwrap();
+    let after = endpoint.info().unwrap();
+    assert_eq!(after.gateway4, Some("172.17.0.1".parse().unwrap()));
+    assert_eq!(after.gateway6, Some("fd00:1::1".parse().unwrap()));
+    assert_eq!(after.sandbox, Some(sandbox.id()));
+    let second = lab.joined(&back, EndpointSpec::new("web"), &sandbox).info().unwrap();
+    assert_eq!(after.ifname.unwrap().as_str(), "eth0");
+    assert_eq!(second.ifname.unwrap().as_str(), "eth1");
+}
+
+#[test]
+fn two_sandboxes_join_one_network() {
+    let lab = Lab::new();
+    let (network, one, two) = (lab.dual("front"), lab.sandbox("one"), lab.sandbox("two"));
+    let first = lab.joined(&network, EndpointSpec::new("one"), &one).info().unwrap();
+    let second = lab.joined(&network, EndpointSpec::new("two"), &two).info().unwrap();
+    assert_ne!(first.addresses, second.addresses);
+    assert_ne!(first.mac, second.mac);
+    assert_eq!(first.ifname, second.ifname);
+}
+
+/// Upstream creates an interface with the endpoint; here there is none before the join.
+#[test]
+fn an_endpoint_without_a_sandbox_is_not_on_the_host() {
+    let lab = Lab::new();
+    let network = lab.dual("front");
+    let before = lab.host.snapshot();
+    network.create_endpoint(EndpointSpec::new("web")).unwrap();
+    assert_eq!(before.difference(&lab.host.snapshot()), "");
+}

@@ -1,0 +1,74 @@
+//! Published ports: what is published where, and what it follows.
+
+use std::net::IpAddr;
+
+use pontoon::{EndpointSpec, Kind, NetworkSpec, PortSpec, SandboxSpec};
+
+use crate::fixture::Lab;
+
+fn port(text: &str) -> PortSpec {
+    text.parse().expect("a port")
+}
+
+#[test]
+fn there_is_one_binding_a_mapping_and_family() {
+    let lab = Lab::new();
+    let network = lab.dual("front");
+    let sandbox = lab.sandbox("web");
+    let spec = EndpointSpec::new("web")
+        .publish(port("8080:80"))
+        .publish(port("5353:53/udp"))
+        .publish(port("127.0.0.1:9000:90"));
+    let endpoint = lab.joined(&network, spec, &sandbox);
+    let ports = endpoint.info().unwrap().ports;
+    let mut lines: Vec<String> = ports
+        .iter()
+        .map(|p| format!("{}:{}->{}:{}/{}", p.host_ip, p.host_port, p.container_ip, p.container_port, p.proto))
+        .collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "0.0.0.0:5353->172.17.0.2:53/udp",
+            "0.0.0.0:8080->172.17.0.2:80/tcp",
+            "127.0.0.1:9000->172.17.0.2:90/tcp",
+            ":::5353->fd00:1::2:53/udp",
+            ":::8080->fd00:1::2:80/tcp",
+        ]
+    );
+    endpoint.leave(&sandbox).unwrap();
+    assert!(endpoint.info().unwrap().ports.is_empty());
+}
+
+#[test]
+fn the_ports_of_a_sandbox_follow_its_gateway() {
+    let lab = Lab::new();
+    let (first, second) = (lab.network(NetworkSpec::new("a")), lab.network(NetworkSpec::new("b")));
+    let sandbox = lab.controller.create_sandbox(SandboxSpec::new("web").publish(port("80"))).unwrap();
+    let a = lab.joined(&first, EndpointSpec::new("web"), &sandbox);
+    let host_port = a.info().unwrap().ports[0].host_port;
+    let b = lab.joined(&second, EndpointSpec { priority: 1, ..EndpointSpec::new("web") }, &sandbox);
+    assert!(a.info().unwrap().ports.is_empty());
+    // The port that was chosen is kept.
+    assert_eq!(b.info().unwrap().ports[0].host_port, host_port);
+    b.leave(&sandbox).unwrap();
+    assert_eq!(a.info().unwrap().ports[0].host_port, host_port);
+}
+
+#[test]
+fn a_port_of_another_program_is_refused_or_avoided() {
+    let lab = Lab::new();
+    let any: IpAddr = "0.0.0.0".parse().unwrap();
+    lab.host.occupy(any, 8080, pontoon::PortProto::Tcp);
+    let network = lab.network(NetworkSpec::new("front"));
+    let before = lab.host.snapshot();
+    let sandbox =
+        |name: &str, ports: &str| lab.controller.create_sandbox(SandboxSpec::new(name).publish(port(ports))).unwrap();
+    let endpoint = network.create_endpoint(EndpointSpec::new("exact")).unwrap();
+    let exact = sandbox("exact", "8080:80");
+    assert_eq!(endpoint.join(&exact).unwrap_err().kind(), Kind::Conflict);
+    exact.delete().unwrap();
+    assert_eq!(before.difference(&lab.host.snapshot()), "");
+    let range = lab.joined(&network, EndpointSpec::new("range"), &sandbox("range", "8080-8082:80"));
+    assert_eq!(range.info().unwrap().ports[0].host_port, 8081);
+}

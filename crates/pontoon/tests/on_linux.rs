@@ -1,0 +1,135 @@
+//! Rows of `docs/behaviour.md` that only a kernel proves, read back with `ip` and from `/proc`.
+
+use std::path::Path;
+
+use pontoon::{Config, Controller, Endpoint, EndpointSpec, NamespaceSource, NetworkSpec, Sandbox, SandboxSpec};
+use pontoon_testkit::{Feature, ip_json, isolated, require, run};
+use serde_json::Value;
+
+/// Runs a test in namespaces of its own, if the kernel has what a bridge network needs.
+fn on_kernel(test: impl FnOnce(&dyn Fn() -> Controller)) {
+    isolated(|| {
+        if ![Feature::Ipv6, Feature::Veth, Feature::Bridge, Feature::NfTables].into_iter().all(require) {
+            return;
+        }
+        test(&|| Controller::open(Config::new("/run/state").run_dir("/run/pontoon")).expect("opens"));
+    });
+}
+
+fn inside(sandbox: &Sandbox, arguments: &[&str]) -> Value {
+    let namespace = format!("--net={}", sandbox.key().display());
+    let text = run("nsenter", &[&[&namespace, "ip", "-json", "-details"], arguments].concat());
+    if text.trim().is_empty() { Value::Array(Vec::new()) } else { serde_json::from_str(&text).expect("ip prints JSON") }
+}
+
+fn joined(controller: &Controller, network: &str, sandbox: &Sandbox) -> Endpoint {
+    let network = controller.create_network(NetworkSpec::new(network).ipv6(true)).expect("a network");
+    let endpoint = network.create_endpoint(EndpointSpec::new("web")).expect("an endpoint");
+    endpoint.join(sandbox).expect("joins");
+    endpoint
+}
+
+/// Returns names of the interfaces that an `ip -json` answer lists, without `lo`.
+fn names(links: &Value) -> Vec<&str> {
+    let names = links.as_array().into_iter().flatten().filter_map(|link| link["ifname"].as_str());
+    names.filter(|name| *name != "lo").collect()
+}
+
+#[test]
+fn a_joined_endpoint_is_up_with_addresses_and_routes() {
+    on_kernel(|open| {
+        let controller = open();
+        let sandbox = controller.create_sandbox(SandboxSpec::new("web")).expect("a sandbox");
+        let info = joined(&controller, "front", &sandbox).info().expect("an endpoint");
+        joined(&controller, "back", &sandbox);
+        let links = inside(&sandbox, &["address", "show"]);
+        assert_eq!(names(&links), ["eth0", "eth1"]);
+        let eth0 = links.as_array().expect("links").iter().find(|link| link["ifname"] == "eth0").expect("eth0");
+        assert!(eth0["flags"].to_string().contains("LOWER_UP"), "{eth0}");
+        assert_eq!(eth0["address"], info.mac.to_string());
+        for address in &info.addresses {
+            let found = eth0["addr_info"].as_array().expect("addresses").iter().find(|found| {
+                found["local"] == address.addr().to_string() && found["prefixlen"] == address.prefix_len()
+            });
+            let found = found.unwrap_or_else(|| panic!("{address} is missing: {eth0}"));
+            // Nobody else can have it: the address is usable at once.
+            assert!(found["tentative"].is_null(), "{found}");
+            assert!(address.addr().is_ipv4() || found["nodad"] == true, "{found}");
+        }
+        for (family, gateway) in [("-4", info.gateway4), ("-6", info.gateway6)] {
+            let routes = inside(&sandbox, &[family, "route", "show", "default"]);
+            let routes = routes.as_array().expect("routes").clone();
+            assert_eq!(routes.len(), 1, "{routes:?}");
+            assert!(gateway.is_some());
+        }
+    });
+}
+
+#[test]
+fn a_sandbox_goes_with_its_file_and_its_interfaces() {
+    on_kernel(|open| {
+        let controller = open();
+        let before = names(&ip_json(&["link", "show"])).join(" ");
+        let sandbox = controller.create_sandbox(SandboxSpec::new("web")).expect("a sandbox");
+        let key = sandbox.key().clone();
+        assert!(key.exists());
+        let endpoint = joined(&controller, "front", &sandbox);
+        endpoint.leave(&sandbox).expect("leaves");
+        controller.settle().expect("settles");
+        assert!(names(&inside(&sandbox, &["link", "show"])).is_empty());
+        // The suffix is used again.
+        endpoint.join(&sandbox).expect("joins again");
+        assert_eq!(names(&inside(&sandbox, &["link", "show"])), ["eth0"]);
+        sandbox.delete().expect("deleted");
+        controller.network_by_name("front").expect("a network").delete().expect("deleted");
+        controller.settle().expect("settles");
+        assert!(!key.exists());
+        assert_eq!(names(&ip_json(&["link", "show"])).join(" "), before);
+    });
+}
+
+#[test]
+fn a_restart_keeps_what_is_configured() {
+    on_kernel(|open| {
+        let controller = open();
+        let sandbox = controller.create_sandbox(SandboxSpec::new("web")).expect("a sandbox");
+        joined(&controller, "front", &sandbox);
+        let settled = |sandbox: &Sandbox| (inside(sandbox, &["address", "show"]), inside(sandbox, &["route", "show"]));
+        let before = settled(&sandbox);
+        drop(controller);
+        let controller = open();
+        assert!(controller.restored().repaired.done.is_empty(), "{:?}", controller.restored());
+        let sandbox = controller.sandbox_of("web").expect("it is still there");
+        assert_eq!(settled(&sandbox), before);
+    });
+}
+
+#[test]
+fn forwarding_is_read_back_from_the_kernel() {
+    on_kernel(|open| {
+        let read = |name: &str| run("cat", &[&format!("/proc/sys/net/{name}")]).trim().to_owned();
+        assert_eq!(read("ipv4/ip_forward"), "0");
+        let controller = open();
+        let inner = controller.create_network(NetworkSpec::new("inner").internal(true)).expect("a network");
+        assert_eq!(read("ipv4/ip_forward"), "0");
+        let front = controller.create_network(NetworkSpec::new("front").ipv6(true)).expect("a network");
+        assert_eq!(read("ipv4/ip_forward"), "1");
+        assert_eq!(read("ipv6/conf/all/forwarding"), "1");
+        inner.delete().expect("deleted");
+        front.delete().expect("deleted");
+        assert_eq!(read("ipv4/ip_forward"), "1");
+    });
+}
+
+#[test]
+fn a_namespace_that_is_none_is_refused() {
+    on_kernel(|open| {
+        let controller = open();
+        for path in ["/run/nowhere", "/proc/self/status"] {
+            let adopted = SandboxSpec::new("web").namespace(NamespaceSource::Adopted(path.to_owned()));
+            assert!(controller.create_sandbox(adopted).is_err(), "{path}");
+        }
+        assert!(controller.sandboxes().is_empty());
+        assert!(!Path::new("/run/nowhere").exists());
+    });
+}
