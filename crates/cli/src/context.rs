@@ -27,7 +27,7 @@ impl Context {
         let _spinner = Spinner::start("opening the state", self.settings.quiet);
         let controller = Controller::open(self.settings.config())?;
         for record in controller.quarantined() {
-            tracing::warn!(?record, "a record cannot be read and is left alone");
+            tracing::warn!(key = %record.key, reason = %record.reason, "a record cannot be read and is left alone");
         }
         Ok(controller)
     }

@@ -51,7 +51,7 @@ pub(crate) fn on_a_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) 
 
 /// Moves the calling thread into new namespaces; with a new user namespace it must be the only one of its process.
 #[expect(deprecated, reason = "its successor is unsafe for the sake of a flag, CLONE_FILES, that is not passed here")]
-pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
+pub(crate) fn separate(flags: UnshareFlags) -> io::Result<()> {
     assert!(!flags.contains(UnshareFlags::FILES), "descriptors are shared by everybody");
     Ok(rustix::thread::unshare(flags)?)
 }

@@ -67,6 +67,22 @@ impl Failure {
         self.status
     }
 
+    /// Returns the sentence with its causes.
+    pub(crate) fn sentence(&self) -> String {
+        let mut text = self.error.to_string();
+        let mut cause = self.error.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+
+    /// Returns what to do.
+    pub(crate) fn advice(&self) -> &str {
+        self.hint.as_deref().unwrap_or("see above")
+    }
+
     /// Prints it to standard error.
     pub(crate) fn print(&self) {
         // Nobody is left to tell if standard error is closed.

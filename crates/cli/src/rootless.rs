@@ -68,7 +68,7 @@ pub(crate) fn isolate(rootless: bool) -> Result<(), Failure> {
     if rootless {
         flags |= UnshareFlags::NEWUSER;
     }
-    enter::unshare(flags).map_err(forbidden)?;
+    enter::separate(flags).map_err(forbidden)?;
     if rootless {
         // user_namespaces(7): an unprivileged process must give up setgroups(2) before it maps its group.
         let map = |file: &str, text: String| {

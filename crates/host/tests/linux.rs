@@ -8,7 +8,7 @@ use pontoon_core::engine::{Host, HostError, Observe, Query};
 use pontoon_core::firewall::{lower, ruleset};
 use pontoon_core::model::NamespaceSource;
 use pontoon_core::objects::{
-    Address, Element, Held, Key, Namespace, Object, Objects, Op, Place, Plan, Published, Sysctl, Tenure, Veth,
+    Address, Element, Held, Key, Namespace, Objects, Op, Place, Plan, Published, Sysctl, Tenure, Veth,
 };
 use pontoon_core::ports::PortProto;
 use pontoon_host::linux::{LinuxConfig, LinuxHost, Point};

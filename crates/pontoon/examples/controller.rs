@@ -7,6 +7,8 @@
 //! unshare --map-root-user --net --mount target/debug/examples/controller
 //! ```
 
+#![forbid(unsafe_code)]
+
 use pontoon::{BridgeDriverConfig, Config, Controller, EndpointSpec, NetworkSpec, SandboxSpec};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,7 +33,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let info = endpoint.info()?;
     println!("{} is in {}", sandbox.info()?.spec.name, sandbox.key().display());
-    println!("  interface {:?} with {:?}, {}", info.ifname, info.addresses, info.mac);
+    if let Some(ifname) = &info.ifname {
+        println!("  interface {ifname}, MAC address {}", info.mac);
+    }
+    for address in &info.addresses {
+        println!("  address {address}");
+    }
     for port in &info.ports {
         println!("  {}:{} leads to {}:{}", port.host_ip, port.host_port, port.container_ip, port.container_port);
     }

@@ -8,6 +8,8 @@
 //! unshare --map-root-user --net --mount target/debug/examples/driver
 //! ```
 
+#![forbid(unsafe_code)]
+
 use pontoon::objects::{Address, Bridge, Objects, Place, Veth};
 use pontoon::{
     Attach, Config, Controller, Driver, EndpointSpec, EndpointView, HostProfile, IfName, MacAddr, Mtu, NetworkRecord,
@@ -106,7 +108,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (one, two) = (controller.attach(attach("one"))?, controller.attach(attach("two"))?);
     for sandbox in [&one, &two] {
         for endpoint in sandbox.endpoints() {
-            println!("{} has {:?}", sandbox.info()?.spec.name, endpoint.info()?.addresses);
+            for address in endpoint.info()?.addresses {
+                println!("{} has {address}", sandbox.info()?.spec.name);
+            }
         }
     }
 

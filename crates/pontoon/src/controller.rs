@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use pontoon_core::drivers::ErasedDriver;
-use pontoon_core::engine::{Attach, Difference, Engine, Event, Quarantined, Repaired, Restored};
+use pontoon_core::engine::{Attach, Difference, Engine, Event, HostProfile, Quarantined, Repaired, Restored};
 use pontoon_core::objects::{Objects, Plan};
 use pontoon_host::preview::{NullStore, PreviewHost};
 
@@ -234,6 +234,15 @@ impl Controller {
     /// If the host cannot be read or the store cannot be written.
     pub fn purge(&self) -> Result<Repaired, Error> {
         self.engine.purge()
+    }
+
+    /// Looks at what edits and drivers need to know of the host.
+    ///
+    /// # Errors
+    ///
+    /// If the host cannot be read.
+    pub fn survey(&self) -> Result<HostProfile, Error> {
+        Ok(self.engine.host().survey()?)
     }
 
     /// Returns everything that should be on the host.

@@ -26,6 +26,7 @@ mod endpoint;
 mod network;
 mod sandbox;
 mod session;
+mod surroundings;
 
 pub use builder::Builder;
 pub use config::Config;
@@ -34,6 +35,7 @@ pub use endpoint::{Endpoint, EndpointInfo};
 pub use network::Network;
 pub use sandbox::{Sandbox, myself};
 pub use session::Holds;
+pub use surroundings::{ForeignChain, foreign_chains, loopback_up};
 
 pub use pontoon_core::drivers::{BridgeDriverConfig, Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits};
 pub use pontoon_core::engine::gateway::Gateways;

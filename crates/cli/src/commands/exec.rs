@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus};
 
 use rustix::thread::UnshareFlags;
 
-use crate::enter::{Namespace, on_a_thread, unshare};
+use crate::enter::{Namespace, on_a_thread, separate};
 use crate::errors::{Failure, NO_COMMAND, NOT_EXECUTABLE, OURS, Outcome};
 use crate::signals::Watch;
 
@@ -48,7 +48,7 @@ fn spawn(place: &Place<'_>, words: &[OsString]) -> Result<Child, Failure> {
 
 fn enter(place: &Place<'_>) -> io::Result<()> {
     if let Some(hostname) = place.hostname {
-        unshare(UnshareFlags::NEWUTS)?;
+        separate(UnshareFlags::NEWUTS)?;
         rustix::system::sethostname(hostname.as_bytes())?;
     }
     place.namespace.map_or(Ok(()), Namespace::enter)

@@ -27,6 +27,7 @@ pub(crate) fn hold(settings: &Settings) -> Outcome {
     let run_dir = &settings.run_dir;
     let failed = |error: io::Error| Failure::because(format!("cannot use the directory {}", run_dir.display()), error);
     isolate(true)?;
+    pontoon::loopback_up()?;
     let asked = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGTERM, asked.clone()).map_err(failed)?;
     // Opened before the directory is covered: the files below are those that the commands outside see.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod picture;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,6 +47,13 @@ impl World {
     pub(crate) fn picture(&self) -> String {
         let records: Vec<String> = self.records().into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
         format!("{}\n{}", self.host.snapshot(), records.join("\n"))
+    }
+}
+
+/// Writes what the kernel begins with: forwarding stays on once it was needed.
+pub(crate) fn forget_settings() {
+    for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf/default/forwarding"] {
+        std::fs::write(format!("/proc/sys/net/{setting}"), "0").expect("the namespace is ours");
     }
 }
 

@@ -40,6 +40,7 @@ impl Demo {
         }
         // Namespaces come first: a process with several threads cannot have a user namespace of its own.
         rootless::isolate(!is_privileged())?;
+        pontoon::loopback_up()?;
         let signals = Watch::start().map_err(|error| Failure::because("cannot take signals", error))?;
         let directory = Directory::make()?;
         let spinner = Spinner::start("sending packets", global.quiet);

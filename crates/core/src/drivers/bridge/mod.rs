@@ -3,6 +3,8 @@
 mod firewall;
 mod links;
 mod options;
+#[cfg(test)]
+mod tests;
 
 pub use options::{BridgeConfig, BridgeDriverConfig};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tracing::info_span;
 
-use super::addresses;
+use super::{addresses, spans};
 use crate::engine::{Draft, Engine, RecordKey};
 use crate::error::{EndpointError, Error, NetworkError};
 use crate::model::{
@@ -41,6 +41,7 @@ impl Engine {
     ) -> Result<(), Error> {
         check_name(&spec.name)?;
         let network = draft.network(network)?;
+        let _span = spans::create_endpoint(&network, id).entered();
         if network.spec.config_only {
             return Err(EndpointError::ConfigOnly.into());
         }
@@ -95,6 +96,7 @@ impl Engine {
             return Err(EndpointError::AlreadyAttached.into());
         }
         let network = draft.network(endpoint.network)?;
+        let _span = spans::join(&network, endpoint.id, sandbox.id).entered();
         self.check_namespace(&sandbox, &network)?;
         let ifname = self.interface_name(draft, &endpoint, &network, &sandbox)?;
         let attached = Some(Attachment { sandbox: sandbox.id, ifname });

@@ -6,6 +6,7 @@ mod find;
 mod networks;
 mod ports;
 mod sandboxes;
+mod spans;
 
 pub(in crate::engine) use ports::Ephemeral;
 pub use sandboxes::{Attach, Attached};

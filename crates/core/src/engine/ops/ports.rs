@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use super::spans;
 use crate::engine::{Draft, Engine, HostProfile, gateway};
 use crate::error::Error;
 use crate::ipam::Ranges;
@@ -31,6 +32,12 @@ impl Engine {
     pub(super) fn bind_ports(&self, draft: &mut Draft<'_>, sandbox: SandboxId) -> Result<(), Error> {
         let members = gateway::ordered(draft.state(), sandbox);
         let wanted = self.wanted(draft, sandbox, &members)?;
+        let answering = members
+            .iter()
+            .filter(|(member, _)| wanted.iter().any(|w| w.places.iter().any(|p| p.endpoint == member.id)));
+        let _spans: Vec<_> = answering
+            .map(|(member, network)| spans::program_external_connectivity(network, member).entered())
+            .collect();
         let before: Vec<PortBinding> = members.iter().flat_map(|(endpoint, _)| endpoint.bindings.clone()).collect();
         // All are given back first, so that keeping a port is choosing it again.
         for (endpoint, _) in members.iter().filter(|(endpoint, _)| !endpoint.bindings.is_empty()) {

@@ -1,0 +1,271 @@
+//! Published ports: from where they are reached, and as whom.
+
+use expect_test::expect;
+
+use crate::lab::{Lab, bridge_netfilter, dual, lab};
+use crate::probe::Proto;
+
+/// `web` and its neighbour `near` on one network, `far` on another, `quiet` and its neighbour on one without ICC.
+fn town(lab: &mut Lab, ports: &[&str]) {
+    let (one, two) = (lab.network(dual(1)), lab.network(dual(2)));
+    lab.sandbox("web", &one, ports);
+    lab.sandbox("near", &one, &[]);
+    lab.sandbox("far", &two, &[]);
+}
+
+#[test]
+fn a_port_on_any_address() {
+    lab(|mut lab| {
+        town(&mut lab, &["8080:80", "5353:53/udp"]);
+        lab.serve("web", Proto::Tcp, 80);
+        lab.serve("web", Proto::Udp, 53);
+        lab.check(
+            &[
+                // The client's address arrives.
+                "outside tcp 192.0.2.1:8080",
+                "outside tcp 192.0.2.11:8080",
+                "outside tcp [2001:db8::1]:8080",
+                "outside udp 192.0.2.1:5353",
+                "outside udp [2001:db8::1]:5353",
+                // The other protocol and other ports are not there.
+                "outside udp 192.0.2.1:8080",
+                "outside tcp 192.0.2.1:80",
+                "host tcp 192.0.2.1:8080",
+                "host tcp 127.0.0.1:8080",
+                "host udp 127.0.0.1:5353",
+                "host tcp [2001:db8::1]:8080",
+                "host tcp [::1]:8080",
+            ],
+            expect![[r#"
+                outside tcp 192.0.2.1:8080: web:80 sees 192.0.2.2
+                outside tcp 192.0.2.11:8080: web:80 sees 192.0.2.2
+                outside tcp [2001:db8::1]:8080: no answer
+                outside udp 192.0.2.1:5353: web:53 sees 192.0.2.2
+                outside udp [2001:db8::1]:5353: no answer
+                outside udp 192.0.2.1:8080: refused
+                outside tcp 192.0.2.1:80: refused
+                host tcp 192.0.2.1:8080: web:80 sees 192.0.2.1
+                host tcp 127.0.0.1:8080: web:80 sees 10.1.0.1
+                host udp 127.0.0.1:5353: web:53 sees 10.1.0.1
+                host tcp [2001:db8::1]:8080: no answer
+                host tcp [::1]:8080: no answer
+            "#]],
+        );
+        lab.check(
+            &[
+                "far tcp 192.0.2.1:8080",
+                "far tcp 10.2.0.1:8080",
+                "far tcp [2001:db8::1]:8080",
+                "far tcp [fd00:2::1]:8080",
+                "far udp 192.0.2.1:5353",
+                "near tcp 192.0.2.1:8080",
+                "near tcp 10.1.0.1:8080",
+                "near tcp [2001:db8::1]:8080",
+                "near tcp [fd00:1::1]:8080",
+                "near udp 10.1.0.1:5353",
+                "web tcp 192.0.2.1:8080",
+                "web tcp 10.1.0.1:8080",
+                "web tcp [2001:db8::1]:8080",
+                "web tcp [fd00:1::1]:8080",
+                "web udp 192.0.2.1:5353",
+            ],
+            expect![[r#"
+                far tcp 192.0.2.1:8080: web:80 sees 10.1.0.1
+                far tcp 10.2.0.1:8080: web:80 sees 10.1.0.1
+                far tcp [2001:db8::1]:8080: web:80 sees fd00:1::1
+                far tcp [fd00:2::1]:8080: web:80 sees fd00:1::1
+                far udp 192.0.2.1:5353: web:53 sees 10.1.0.1
+                near tcp 192.0.2.1:8080: web:80 sees 10.1.0.1
+                near tcp 10.1.0.1:8080: web:80 sees 10.1.0.1
+                near tcp [2001:db8::1]:8080: web:80 sees fd00:1::1
+                near tcp [fd00:1::1]:8080: web:80 sees fd00:1::1
+                near udp 10.1.0.1:5353: web:53 sees 10.1.0.1
+                web tcp 192.0.2.1:8080: web:80 sees 10.1.0.1
+                web tcp 10.1.0.1:8080: web:80 sees 10.1.0.1
+                web tcp [2001:db8::1]:8080: web:80 sees fd00:1::1
+                web tcp [fd00:1::1]:8080: web:80 sees fd00:1::1
+                web udp 192.0.2.1:5353: web:53 sees 10.1.0.1
+            "#]],
+        );
+    });
+}
+
+#[test]
+fn a_port_on_one_address_and_one_on_several() {
+    lab(|mut lab| {
+        town(
+            &mut lab,
+            &["192.0.2.1:8080:80", "[2001:db8::1]:8080:80", "192.0.2.1:8081:80", "192.0.2.11:8081:80"],
+        );
+        lab.serve("web", Proto::Tcp, 80);
+        lab.check(
+            &[
+                "outside tcp 192.0.2.1:8080",
+                "outside tcp 192.0.2.11:8080",
+                "outside tcp [2001:db8::1]:8080",
+                "outside tcp [2001:db8::11]:8080",
+                "outside tcp 192.0.2.1:8081",
+                "outside tcp 192.0.2.11:8081",
+                "outside tcp 192.0.2.12:8081",
+                "host tcp 192.0.2.1:8080",
+                "host tcp 127.0.0.1:8080",
+                "far tcp 192.0.2.1:8080",
+                "far tcp 10.2.0.1:8080",
+                "near tcp 192.0.2.1:8080",
+                "web tcp 192.0.2.1:8080",
+            ],
+            expect![[r#"
+                host tcp 127.0.0.1:8080: web:80 sees 10.1.0.1
+                host udp 127.0.0.1:5353: web:53 sees 10.1.0.1
+                host tcp 127.0.0.2:8080: refused
+                host tcp 192.0.2.1:8080: refused
+                outside tcp 192.0.2.1:8080: refused
+                outside tcp 127.0.0.1:8080: no answer
+                outside udp 127.0.0.1:5353: no answer
+                near tcp 10.1.0.1:8080: refused
+                near tcp 127.0.0.1:8080: no answer
+                near udp 127.0.0.1:5353: no answer
+                far tcp 127.0.0.1:8080: no answer
+            "#]],
+        );
+    });
+}
+
+#[test]
+fn a_port_on_the_hosts_loopback_is_for_the_host_alone() {
+    lab(|mut lab| {
+        town(&mut lab, &["127.0.0.1:8080:80", "127.0.0.1:5353:53/udp"]);
+        lab.serve("web", Proto::Tcp, 80);
+        lab.serve("web", Proto::Udp, 53);
+        // Everybody sends what is for 127.0.0.0/8 to the host.
+        lab.lead_loopback_to_the_host("near", "10.1.0.1");
+        lab.lead_loopback_to_the_host("far", "10.2.0.1");
+        lab.lead_loopback_to_the_host("outside", "192.0.2.1");
+        lab.check(
+            &[
+                "host tcp 127.0.0.1:8080",
+                "host udp 127.0.0.1:5353",
+                "host tcp 127.0.0.2:8080",
+                "host tcp 192.0.2.1:8080",
+                "outside tcp 192.0.2.1:8080",
+                "outside tcp 127.0.0.1:8080",
+                "outside udp 127.0.0.1:5353",
+                "near tcp 10.1.0.1:8080",
+                "near tcp 127.0.0.1:8080",
+                "near udp 127.0.0.1:5353",
+                "far tcp 127.0.0.1:8080",
+            ],
+            expect![[""]],
+        );
+    });
+}
+
+#[test]
+fn ranges_kept_and_shifted_and_chosen() {
+    lab(|mut lab| {
+        town(&mut lab, &["9000-9009:9000-9009", "9100-9102:80-82", "9200-9209:9200-9209/udp", "90"]);
+        for port in [9000, 9004, 9009, 80, 81, 82, 90] {
+            lab.serve("web", Proto::Tcp, port);
+        }
+        lab.serve("web", Proto::Udp, 9205);
+        lab.check(
+            &[
+                "outside tcp 192.0.2.1:9000",
+                "outside tcp 192.0.2.1:9004",
+                "outside tcp 192.0.2.1:9009",
+                "outside tcp [2001:db8::1]:9004",
+                "outside tcp 192.0.2.1:8999",
+                "outside tcp 192.0.2.1:9010",
+                "outside tcp 192.0.2.1:9100",
+                "outside tcp 192.0.2.1:9101",
+                "outside tcp 192.0.2.1:9102",
+                "outside tcp [2001:db8::1]:9101",
+                "outside tcp 192.0.2.1:9103",
+                "outside udp 192.0.2.1:9205",
+                "outside udp [2001:db8::1]:9205",
+                "near tcp 192.0.2.1:9004",
+                "web tcp 192.0.2.1:9004",
+                "far tcp 192.0.2.1:9101",
+                "host tcp 127.0.0.1:9004",
+            ],
+            expect![[""]],
+        );
+        let endpoint = lab.controller.sandbox_of("web").unwrap().endpoints()[0].info().unwrap();
+        let chosen = endpoint.ports.iter().find(|port| port.container_port == 90).expect("port 90 is published");
+        let answers = lab.answers(&[
+            &format!("outside tcp 192.0.2.1:{}", chosen.host_port),
+            &format!("outside tcp [2001:db8::1]:{}", chosen.host_port),
+        ]);
+        assert_eq!(answers.matches("web:90 sees").count(), 2, "{answers}");
+    });
+}
+
+/// A sandbox that publishes a port and one that does not, side by side without ICC: the port is public, the rest is not.
+#[test]
+fn a_port_is_public_also_to_neighbours_without_icc() {
+    lab(|mut lab| {
+        let quiet = lab.network(dual(4).option("com.docker.network.bridge.enable_icc", "false"));
+        lab.sandbox("web", &quiet, &["8080:80"]);
+        lab.sandbox("near", &quiet, &[]);
+        lab.serve("web", Proto::Tcp, 80);
+        lab.check(
+            &[
+                "near tcp 10.4.0.2:80",
+                "near tcp 10.4.0.2:7000",
+                "near tcp 192.0.2.1:8080",
+                "near tcp [2001:db8::1]:8080",
+                "web tcp 192.0.2.1:8080",
+                "outside tcp 192.0.2.1:8080",
+            ],
+            expect![[r#"
+                near tcp 10.4.0.2:80: no answer
+                near tcp 10.4.0.2:7000: no answer
+                near tcp 192.0.2.1:8080: no answer
+                near tcp [2001:db8::1]:8080: no answer
+                web tcp 192.0.2.1:8080: no answer
+                outside tcp 192.0.2.1:8080: web:80 sees 192.0.2.2
+            "#]],
+        );
+    });
+}
+
+/// All of that once more where bridged packets pass the IP hooks.
+#[test]
+fn ports_work_with_bridge_netfilter_on_and_off() {
+    lab(|mut lab| {
+        town(&mut lab, &["8080:80", "9000-9009:9000-9009"]);
+        lab.serve("web", Proto::Tcp, 80);
+        lab.serve("web", Proto::Tcp, 9004);
+        let questions = [
+            "outside tcp 192.0.2.1:8080",
+            "host tcp 127.0.0.1:8080",
+            "far tcp 192.0.2.1:8080",
+            "near tcp 192.0.2.1:8080",
+            "near tcp 10.1.0.1:9004",
+            "near tcp [2001:db8::1]:8080",
+            "near tcp 10.1.0.2:80",
+            "web tcp 192.0.2.1:8080",
+            "web tcp 10.1.0.1:9004",
+            "web tcp [fd00:1::1]:8080",
+        ];
+        bridge_netfilter(false);
+        let without = lab.answers(&questions);
+        bridge_netfilter(true);
+        assert_eq!(lab.answers(&questions), without);
+        assert_eq!(without.matches(" sees ").count(), questions.len(), "{without}");
+    });
+}
+
+/// A flow that was open before its port was taken back does not go on.
+#[test]
+fn a_port_that_is_taken_back_is_closed() {
+    lab(|mut lab| {
+        town(&mut lab, &["8080:80", "5353:53/udp"]);
+        lab.serve("web", Proto::Tcp, 80);
+        lab.serve("web", Proto::Udp, 53);
+        let questions = ["outside tcp 192.0.2.1:8080", "outside udp 192.0.2.1:5353", "host tcp 127.0.0.1:8080"];
+        assert_eq!(lab.answers(&questions).matches("web:").count(), 3);
+        lab.controller.destroy_sandbox("web").unwrap();
+        lab.check(&questions, expect![[""]]);
+    });
+}
