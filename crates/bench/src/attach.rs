@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use pontoon::{Attach, BridgeDriverConfig, Config, Controller, EndpointSpec, NetworkId, NetworkSpec, Sandbox, SandboxSpec};
+use pontoon::{
+    Attach, BridgeDriverConfig, Config, Controller, EndpointSpec, NetworkId, NetworkSpec, Sandbox, SandboxSpec,
+};
 
 use crate::floor::Floor;
 use crate::sample::Sample;
@@ -55,7 +57,9 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
     let settings = Settings::parse(args)?;
     let dir = tempfile::tempdir()?;
     println!("Bare flush of the disk: {} µs.\n", flush(dir.path())?.text());
-    println!("| sandboxes present | floor attach | in process | ratio | `pontoon run` | floor detach | detach returned | floor gone | gone | ratio |");
+    println!(
+        "| sandboxes present | floor attach | in process | ratio | `pontoon run` | floor detach | detach returned | floor gone | gone | ratio |"
+    );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for size in &settings.sizes {
         let mut at = AtSize::default();
@@ -197,6 +201,10 @@ fn process(program: &Path, dir: &Path) -> Outcome<Duration> {
 
 fn networks(dir: &Path, rounds: usize) -> Outcome<()> {
     let controller = open(dir)?;
+    // The first network brings the ruleset and forwarding, and the last one takes the ruleset away: both are told apart.
+    let start = Instant::now();
+    let first = controller.create_network(NetworkSpec::new("first"))?;
+    println!("First network of a host, which brings ruleset and forwarding: {} µs.\n", start.elapsed().as_micros());
     let (mut create, mut delete) = (Sample::default(), Sample::default());
     for round in 0..rounds * 10 {
         let start = Instant::now();
@@ -209,6 +217,7 @@ fn networks(dir: &Path, rounds: usize) -> Outcome<()> {
         delete.add(start.elapsed());
         controller.settle()?;
     }
+    first.delete()?;
     println!("Network: create {} µs, delete returned {} µs.\n", create.text(), delete.text());
     Ok(())
 }
@@ -231,7 +240,11 @@ fn parallel(dir: &Path, rounds: usize) -> Outcome<()> {
             controller.purge()?;
         }
         for (threads, sample) in [(1, &mut floor_serial), (8, &mut floor_parallel)] {
-            sample.add(floor_in_threads(&dir.join(format!("floor-parallel-{round}-{threads}")), threads, 8 * EACH / threads)?);
+            sample.add(floor_in_threads(
+                &dir.join(format!("floor-parallel-{round}-{threads}")),
+                threads,
+                8 * EACH / threads,
+            )?);
         }
     }
     let rate = |sample: &Sample| 1e6 / sample.median();

@@ -119,7 +119,8 @@ fn start_time(pid: &str) -> Option<String> {
 /// Starts a holder and waits until its namespaces can be joined; only one of several commands does.
 fn start(run_dir: &Path) -> Result<OwnedFd, Failure> {
     let failed = |error: io::Error| Failure::because("cannot start the holder of your user namespace", error);
-    let starting = File::options().read(true).write(true).create(true).truncate(false).open(run_dir.join("holder.start"));
+    let starting =
+        File::options().read(true).write(true).create(true).truncate(false).open(run_dir.join("holder.start"));
     let starting = starting.map_err(failed)?;
     starting.lock().map_err(failed)?;
     if let Some(holder) = running(run_dir) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pontoon_core::drivers::{ErasedDriver, Registry};
-use pontoon_core::engine::{Engine, EngineConfig, Environment, Host, Restored, Store, StoreError};
+use pontoon_core::engine::{Engine, EngineConfig, Environment, Host, Query, Restored, Store, StoreError};
 use pontoon_core::ipam::{DefaultPools, derive_ula};
 use pontoon_core::model::SandboxId;
 use pontoon_host::environment::System;
@@ -14,11 +14,16 @@ use pontoon_host::store::DiskStore;
 use crate::session::Session;
 use crate::{Config, Controller, Error, Holds, NameError};
 
+/// Adds one driver to the registry.
+type Registration = Box<dyn FnOnce(&mut Registry) -> Result<(), crate::OptionError>>;
+
 /// Opens a controller with drivers or effects of one's own.
 pub struct Builder {
     config: Config,
-    drivers: Vec<Box<dyn FnOnce(&mut Registry) -> Result<(), crate::OptionError>>>,
+    drivers: Vec<Registration>,
     host: Option<Arc<dyn Host>>,
+    /// Whether the host was open before: what it remembers of others' doings is old.
+    reopened: bool,
     store: Option<Arc<dyn Store>>,
     environment: Option<Arc<dyn Environment>>,
 }
@@ -26,7 +31,7 @@ pub struct Builder {
 impl Builder {
     /// Starts from a configuration.
     pub fn new(config: Config) -> Self {
-        Self { config, drivers: Vec::new(), host: None, store: None, environment: None }
+        Self { config, drivers: Vec::new(), host: None, reopened: false, store: None, environment: None }
     }
 
     /// Adds a driver; networks name it by its [`crate::Driver::NAME`].
@@ -47,6 +52,7 @@ impl Builder {
     #[must_use]
     pub fn holds(mut self, holds: &Holds) -> Self {
         self.host = Some(holds.host.clone());
+        self.reopened = true;
         self
     }
 
@@ -72,7 +78,7 @@ impl Builder {
     pub fn open(self) -> Result<Controller, Error> {
         let config = self.config;
         if config.root.as_os_str().is_empty() && self.store.is_none() {
-            return Err(NameError::Unprintable { name: "empty dir".to_owned() }.into());
+            return Err(NameError::EmptyDir.into());
         }
         let mut registry = Registry::builtin(&config.drivers)?;
         for register in self.drivers {
@@ -88,7 +94,13 @@ impl Builder {
             }
         };
         let host: Arc<dyn Host> = match self.host {
-            Some(host) => host,
+            Some(host) => {
+                if self.reopened {
+                    // Reading brings its picture of the firewall up to date.
+                    host.observe(&Query::default())?;
+                }
+                host
+            }
             None => Arc::new(LinuxHost::open(LinuxConfig::new(config.run_dir.clone()))?),
         };
         let engine_config = EngineConfig {

@@ -104,7 +104,7 @@ impl Controller {
 
     /// Shows every network to `visit` until it returns true.
     pub fn walk_networks(&self, mut visit: impl FnMut(&Network) -> bool) {
-        let _stopped = self.networks().iter().any(|network| visit(network));
+        let _stopped = self.networks().iter().any(&mut visit);
     }
 
     /// Returns the network of a name.
@@ -156,7 +156,11 @@ impl Controller {
 
     /// Returns all sandboxes.
     pub fn sandboxes(&self) -> Vec<Sandbox> {
-        self.engine.sandboxes().iter().map(|record| Sandbox::new(self.engine.clone(), record.id, &self.config)).collect()
+        self.engine
+            .sandboxes()
+            .iter()
+            .map(|record| Sandbox::new(self.engine.clone(), record.id, &self.config))
+            .collect()
     }
 
     /// Returns the sandbox of a container.

@@ -37,17 +37,19 @@ pub use sandbox::{Sandbox, myself};
 pub use session::Holds;
 pub use surroundings::{ForeignChain, foreign_chains, loopback_up};
 
-pub use pontoon_core::drivers::{BridgeDriverConfig, Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits};
+pub use pontoon_core::drivers::{
+    BridgeDriverConfig, Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits,
+};
 pub use pontoon_core::engine::gateway::Gateways;
 pub use pontoon_core::engine::{
     ApplyError, Attach, Difference, Event, HostError, HostProfile, Quarantined, Repaired, Restored, StoreError,
 };
 pub use pontoon_core::error::{EndpointError, Error, Kind, NetworkError, SandboxError};
 pub use pontoon_core::ipam::{DefaultPools, IpamError, PoolConfig, PoolStatus, derive_ula};
-pub use pontoon_core::model::{
-    EndpointId, EndpointSpec, IfName, IpamSpec, Labels, MacAddr, Mtu, NameError, NamespaceSource, NetworkId, NetworkPool,
-    NetworkSpec, Options, Owner, PoolSpec, PortBinding, SandboxId, SandboxSpec,
-};
 pub use pontoon_core::model::{Endpoint as EndpointRecord, Network as NetworkRecord, Sandbox as SandboxRecord};
+pub use pontoon_core::model::{
+    EndpointId, EndpointSpec, IfName, IpamSpec, Labels, MacAddr, Mtu, NameError, NamespaceSource, NetworkId,
+    NetworkPool, NetworkSpec, Options, Owner, PoolSpec, PortBinding, SandboxId, SandboxSpec,
+};
 pub use pontoon_core::objects;
 pub use pontoon_core::ports::{HostPort, PortError, PortProto, PortRange, PortSpec};

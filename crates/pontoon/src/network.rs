@@ -13,11 +13,15 @@ use crate::{Endpoint, EndpointSpec, Error, NetworkError, NetworkId, NetworkRecor
 pub struct Network {
     engine: Arc<Engine>,
     id: NetworkId,
+    /// For speaking of it when it is gone.
+    name: Arc<str>,
 }
 
 impl Network {
     pub(crate) fn new(engine: Arc<Engine>, id: NetworkId) -> Self {
-        Self { engine, id }
+        let name =
+            engine.snapshot().network(id).map_or_else(|| id.short().into(), |record| record.spec.name.as_str().into());
+        Self { engine, id, name }
     }
 
     /// Returns its id.
@@ -52,7 +56,7 @@ impl Network {
 
     /// Shows every endpoint to `visit` until it returns true.
     pub fn walk_endpoints(&self, mut visit: impl FnMut(&Endpoint) -> bool) {
-        let _stopped = self.endpoints().iter().any(|endpoint| visit(endpoint));
+        let _stopped = self.endpoints().iter().any(&mut visit);
     }
 
     /// Returns the endpoint of a name.
@@ -79,6 +83,11 @@ impl Network {
     ///
     /// [`NetworkError::ActiveEndpoints`] if it has endpoints.
     pub fn delete(&self) -> Result<(), Error> {
-        self.engine.delete_network(self.id)
+        self.engine.delete_network(self.id).map_err(|error| match error {
+            Error::Network(NetworkError::Unknown { id, .. }) => {
+                NetworkError::Unknown { name: self.name.to_string(), id }.into()
+            }
+            other => other,
+        })
     }
 }

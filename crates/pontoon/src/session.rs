@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use pontoon_core::engine::store::{Batch, Store, StoreError};
 use pontoon_core::engine::Host;
+use pontoon_core::engine::store::{Batch, Store, StoreError};
 use pontoon_host::store::DiskStore;
 
 use crate::builder::io;

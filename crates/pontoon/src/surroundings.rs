@@ -35,7 +35,8 @@ pub fn foreign_chains() -> Result<Vec<ForeignChain>, Error> {
         if table.name == OURS {
             continue;
         }
-        let chains = chains(&mut socket, table.family, &table.name).map_err(|e| failed("looking at the firewall", &e))?;
+        let chains =
+            chains(&mut socket, table.family, &table.name).map_err(|e| failed("looking at the firewall", &e))?;
         found.extend(chains.into_iter().filter_map(|chain| {
             let base = chain.base.filter(|base| base.hook == Hook::Forward)?;
             let table = format!("{} {}", format!("{:?}", table.family).to_lowercase(), table.name);

@@ -153,7 +153,10 @@ fn crash_everywhere(first: First, arm: impl Fn(&World, &Gate, usize)) -> usize {
             assert!(controller.restored().repaired.failed.is_empty(), "{at}: {:?}", controller.restored());
             assert_eq!(controller.diagnose().unwrap(), [], "{at}");
             let after = world.picture();
-            assert!(after == before || after == done, "{at}: neither done nor undone\n{after}\n--- before\n{before}\n--- done\n{done}");
+            assert!(
+                after == before || after == done,
+                "{at}: neither done nor undone\n{after}\n--- before\n{before}\n--- done\n{done}"
+            );
         }
     }
     cases

@@ -2,16 +2,19 @@
 
 use std::panic::panic_any;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{ThreadId, current};
 use std::time::Duration;
 
 use pontoon_core::engine::store::{Batch, Store, StoreError};
 use pontoon_core::engine::{ApplyError, Facts, Host, HostError, HostProfile, Observe, Query};
-use pontoon_core::objects::{Objects, Plan};
+use pontoon_core::objects::{Objects, Op, Plan};
 
 use crate::fake::Crash;
 
-/// How long one side waits for the other before it takes it that there is none.
+/// How long one side waits for the other to appear before it takes it that there is none.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// How long one side waits for the other to end.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Which comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +35,44 @@ pub struct Gate {
 #[derive(Default)]
 struct State {
     dead: bool,
-    commits: usize,
-    applies: usize,
+    /// Whether both sides come and go as they like.
+    open: bool,
+    commit: Side,
+    apply: Side,
     /// The moment of death, counted over the moments before and after every commit.
     death: Option<usize>,
     moments: usize,
+}
+
+/// One of the two that go through.
+#[derive(Default)]
+struct Side {
+    /// How many are on their way.
+    running: usize,
+    /// Which threads' have ended since the other side's last one did. An operation runs the two on two threads; what ran
+    /// on one is no such pair.
+    ended: Vec<ThreadId>,
+}
+
+impl Side {
+    fn is_about(&self) -> bool {
+        let here = current().id();
+        self.running > 0 || self.ended.iter().any(|thread| *thread != here)
+    }
 }
 
 impl Gate {
     /// Lets one side always go first.
     pub fn new(first: First) -> Self {
         Self { inner: Arc::default(), first }
+    }
+
+    /// Stands open, so that everything passes at once, or orders the two from now on.
+    pub fn stand_open(&self, open: bool) {
+        self.change(|state| {
+            state.open = open;
+            (state.commit.ended, state.apply.ended) = (Vec::new(), Vec::new());
+        });
     }
 
     /// Dies at moment number `n` from now: every commit has one before and one after it.
@@ -75,10 +105,16 @@ impl Gate {
         self.inner.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `done` says so, or for as long as patience lasts; dies if the process did.
-    fn wait(&self, done: impl Fn(&State) -> bool) {
+    /// Lets the other side go first, if it comes; dies if the process did.
+    fn give_way(&self, other: impl Fn(&State) -> &Side) {
+        self.wait(PATIENCE, |state| state.open || other(state).is_about());
+        self.wait(LONGEST, |state| other(state).running == 0);
+    }
+
+    /// Waits until `done` says so; dies if the process did.
+    fn wait(&self, patience: Duration, done: impl Fn(&State) -> bool) {
         let state = self.lock();
-        let waited = self.inner.1.wait_timeout_while(state, PATIENCE, |state| !state.dead && !done(state));
+        let waited = self.inner.1.wait_timeout_while(state, patience, |state| !state.dead && !done(state));
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let dead = state.dead;
         drop(state);
@@ -119,7 +155,9 @@ impl Drop for Watch<'_> {
         let died = std::thread::panicking();
         self.0.change(|state| {
             state.dead |= died;
-            state.applies += 1;
+            state.apply.running -= 1;
+            state.apply.ended.push(current().id());
+            state.commit.ended.clear();
         });
     }
 }
@@ -136,10 +174,14 @@ impl Observe for GatedHost {
 
 impl Host for GatedHost {
     fn apply(&self, plan: &Plan) -> Result<Facts, ApplyError> {
-        if self.gate.first == First::Commit {
-            let before = self.gate.lock().applies;
-            self.gate.wait(|state| state.commits > before);
+        if plan.ops().iter().all(Op::is_final) {
+            // What is final comes after the commit, whatever the order.
+            return self.host.apply(plan);
         }
+        if self.gate.first == First::Commit {
+            self.gate.give_way(|state| &state.commit);
+        }
+        self.gate.change(|state| state.apply.running += 1);
         let _watch = Watch(&self.gate);
         self.host.apply(plan)
     }
@@ -154,6 +196,19 @@ struct GatedStore {
     store: Arc<dyn Store>,
 }
 
+/// Notes that a commit ended, even in a crash.
+struct Leaving<'a>(&'a Gate);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.change(|state| {
+            state.commit.running -= 1;
+            state.commit.ended.push(current().id());
+            state.apply.ended.clear();
+        });
+    }
+}
+
 impl Store for GatedStore {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.store.get(key)
@@ -165,12 +220,13 @@ impl Store for GatedStore {
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         if self.gate.first == First::Apply {
-            let before = self.gate.lock().commits;
-            self.gate.wait(|state| state.applies > before);
+            self.gate.give_way(|state| &state.apply);
         }
+        self.gate.change(|state| state.commit.running += 1);
+        let leaving = Leaving(&self.gate);
         self.gate.moment();
         let outcome = self.store.commit(batch);
-        self.gate.change(|state| state.commits += 1);
+        drop(leaving);
         self.gate.moment();
         outcome
     }

@@ -15,7 +15,8 @@ const GUARD: &str = "PONTOON_ISOLATED";
 ///
 /// The test binary executes itself again for just this test, so that whatever the test does to
 /// the kernel is gone with the process: nothing to clean up, and tests run in parallel. An
-/// ordinary user becomes root of a user namespace. Inside, `/run` is empty and `lo` is up.
+/// ordinary user becomes root of a user namespace. Inside, `/run` is empty and `lo` is up. Of what it prints,
+/// lines with `COUNT ` or `MISSING ` are printed outside too.
 ///
 /// Call it first, and at most once, in a `#[test]` function.
 ///
@@ -37,7 +38,7 @@ pub fn isolated(test: impl FnOnce()) {
         let stderr = String::from_utf8_lossy(&output.stderr);
         panic!("{name} failed in its namespaces\n{stdout}\n{stderr}");
     }
-    for line in stdout.lines().filter(|line| line.contains("MISSING ")) {
+    for line in stdout.lines().filter(|line| line.contains("MISSING ") || line.contains("COUNT ")) {
         println!("{line}");
     }
 }

@@ -11,8 +11,8 @@ use crate::workspace::Workspace;
 const RULE: &str = "unsafe code";
 const FORBID: &str = "#![forbid(unsafe_code)]";
 
-/// The packages that speak to the kernel in its own terms.
-const EXEMPT: &[&str] = &["pontoon-netlink", "pontoon-host"];
+/// The packages that speak to the kernel in its own terms, and the one that measures doing so.
+const EXEMPT: &[&str] = &["pontoon-netlink", "pontoon-host", "pontoon-bench"];
 
 /// Checks the root of every library, program and example of the workspace.
 pub(super) fn roots(workspace: &Workspace, sources: &BTreeMap<String, Source>) -> Vec<Finding> {

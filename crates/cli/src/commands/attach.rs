@@ -1,7 +1,9 @@
 //! Making a sandbox with networks and ports, for `run` and `sandbox create`.
 
 use clap::Args;
-use pontoon::{Attach, Controller, EndpointSpec, Error, Kind, Network, NetworkSpec, Owner, PortSpec, Sandbox, SandboxSpec};
+use pontoon::{
+    Attach, Controller, EndpointSpec, Error, Kind, Network, NetworkSpec, Owner, PortSpec, Sandbox, SandboxSpec,
+};
 
 use crate::errors::Failure;
 use crate::settings::Settings;

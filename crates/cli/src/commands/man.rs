@@ -18,7 +18,8 @@ pub(crate) struct Man {
 
 impl Man {
     pub(crate) fn run(&self) -> Outcome {
-        let failed = |error| Failure::because(format!("cannot write manual pages to {}", self.directory.display()), error);
+        let failed =
+            |error| Failure::because(format!("cannot write manual pages to {}", self.directory.display()), error);
         fs::create_dir_all(&self.directory).map_err(failed)?;
         clap_mangen::generate_to(Cli::command(), &self.directory).map_err(failed)?;
         Ok(0)

@@ -59,7 +59,9 @@ impl Port {
             let name = &sandbox.info()?.spec.name;
             rows.extend(bindings(sandbox)?.into_iter().map(|binding| row(name, &binding)));
         }
-        rows.sort_by(|a, b| (&a.sandbox, a.container_port, &a.outside).cmp(&(&b.sandbox, b.container_port, &b.outside)));
+        rows.sort_by(|a, b| {
+            (&a.sandbox, a.container_port, &a.outside).cmp(&(&b.sandbox, b.container_port, &b.outside))
+        });
         Ok(rows)
     }
 }
@@ -83,10 +85,7 @@ pub(crate) fn describe(binding: &PortBinding) -> (String, String) {
         std::net::IpAddr::V4(ip) => ip.to_string(),
         std::net::IpAddr::V6(ip) => format!("[{ip}]"),
     };
-    (
-        format!("{}/{}", range(binding.container_port), binding.proto),
-        format!("{host}:{}", range(binding.host_port)),
-    )
+    (format!("{}/{}", range(binding.container_port), binding.proto), format!("{host}:{}", range(binding.host_port)))
 }
 
 fn row(sandbox: &str, binding: &PortBinding) -> Row {

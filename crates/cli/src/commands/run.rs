@@ -94,9 +94,9 @@ impl Run {
             Some(name) => Mode::SharedWith(name.to_owned()),
             None if named("host") => Mode::Host,
             None if named("none") => Mode::Own { networks: Vec::new() },
-            None if networks.is_empty() => {
-                Mode::Own { networks: vec![Joining { network: DEFAULT_NETWORK.to_owned(), endpoint: Default::default() }] }
-            }
+            None if networks.is_empty() => Mode::Own {
+                networks: vec![Joining { network: DEFAULT_NETWORK.to_owned(), endpoint: Default::default() }],
+            },
             None => Mode::Own { networks: networks.clone() },
         })
     }

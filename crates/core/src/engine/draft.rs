@@ -102,6 +102,7 @@ impl<'a> Draft<'a> {
 
     pub(super) fn put_network(&mut self, network: Network) {
         want(&mut self.wanted, LockKey::Network(network.id), Mode::Exclusive);
+        want(&mut self.wanted, LockKey::Shared, Mode::Exclusive);
         self.put(RecordKey::Network(network.id), Record::Network(Arc::new(network)));
     }
 
@@ -122,6 +123,9 @@ impl<'a> Draft<'a> {
 
     /// Removes a record.
     pub(super) fn remove(&mut self, key: RecordKey) {
+        if matches!(key, RecordKey::Network(_)) {
+            want(&mut self.wanted, LockKey::Shared, Mode::Exclusive);
+        }
         self.now.set(&key, None);
         self.touched.insert(key);
     }

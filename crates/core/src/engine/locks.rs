@@ -1,4 +1,5 @@
-//! Locks by key: an operation takes all that it needs at once, so operations never wait for each other in a circle.
+//! Locks by key: an operation takes all that it needs at once, so operations never wait for each other in a circle; and
+//! nobody overtakes one that came earlier and wants the same, so nobody waits for ever.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,8 @@ use crate::model::{EndpointId, NetworkId, SandboxId};
 pub(super) enum LockKey {
     /// Everything: restore and repair take it for themselves, all others share it.
     All,
+    /// Objects that several networks ask for: whoever creates or deletes a network decides alone whether they are needed.
+    Shared,
     /// A sandbox with its endpoints.
     Sandbox(SandboxId),
     /// A network: endpoint operations share it.
@@ -29,11 +32,18 @@ pub(super) enum Mode {
 /// The locks an operation needs.
 pub(super) type Wanted = BTreeMap<LockKey, Mode>;
 
-/// All locks that are held.
+/// All locks that are held, and who waits.
 #[derive(Default)]
 pub(super) struct Locks {
-    held: Mutex<BTreeMap<LockKey, Holders>>,
+    table: Mutex<Table>,
     released: Condvar,
+}
+
+#[derive(Default)]
+struct Table {
+    held: BTreeMap<LockKey, Holders>,
+    waiting: BTreeMap<u64, Wanted>,
+    next_ticket: u64,
 }
 
 #[derive(Default)]
@@ -51,34 +61,56 @@ pub(super) struct Guard<'a> {
 impl Locks {
     /// Takes all locks of `wanted`, or none if that takes longer than `deadline`.
     pub(super) fn acquire(&self, wanted: Wanted, deadline: Duration) -> Option<Guard<'_>> {
-        let held = self.lock();
-        let (mut held, timeout) = self
-            .released
-            .wait_timeout_while(held, deadline, |held| !wanted.iter().all(|(key, mode)| is_free(held, key, *mode)))
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.lock();
+        let ticket = table.next_ticket;
+        table.next_ticket += 1;
+        table.waiting.insert(ticket, wanted);
+        let waited = self.released.wait_timeout_while(table, deadline, |table| !table.is_turn_of(ticket));
+        let (mut table, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let wanted = table.waiting.remove(&ticket).unwrap_or_default();
         if timeout.timed_out() {
+            drop(table);
+            // Whoever waited behind this one may go on.
+            self.released.notify_all();
             return None;
         }
         for (key, mode) in &wanted {
-            let holders = held.entry(key.clone()).or_default();
+            let holders = table.held.entry(key.clone()).or_default();
             match mode {
                 Mode::Shared => holders.shared += 1,
                 Mode::Exclusive => holders.exclusive = true,
             }
         }
+        drop(table);
+        // Those behind may share what was just taken.
+        self.released.notify_all();
         Some(Guard { locks: self, held: wanted })
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<LockKey, Holders>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn is_free(held: &BTreeMap<LockKey, Holders>, key: &LockKey, mode: Mode) -> bool {
-    held.get(key).is_none_or(|holders| match mode {
-        Mode::Shared => !holders.exclusive,
-        Mode::Exclusive => !holders.exclusive && holders.shared == 0,
-    })
+impl Table {
+    /// Returns whether all that a waiter wants is free, and nobody before it wants any of that otherwise.
+    fn is_turn_of(&self, ticket: u64) -> bool {
+        let Some(wanted) = self.waiting.get(&ticket) else { return true };
+        wanted.iter().all(|(key, mode)| self.is_free(key, *mode))
+            && self.waiting.range(..ticket).all(|(_, earlier)| !collide(earlier, wanted))
+    }
+
+    fn is_free(&self, key: &LockKey, mode: Mode) -> bool {
+        self.held.get(key).is_none_or(|holders| match mode {
+            Mode::Shared => !holders.exclusive,
+            Mode::Exclusive => !holders.exclusive && holders.shared == 0,
+        })
+    }
+}
+
+fn collide(one: &Wanted, other: &Wanted) -> bool {
+    let exclusive = |a: Mode, b: Mode| a == Mode::Exclusive || b == Mode::Exclusive;
+    one.iter().any(|(key, mode)| other.get(key).is_some_and(|theirs| exclusive(*mode, *theirs)))
 }
 
 impl Guard<'_> {
@@ -90,18 +122,18 @@ impl Guard<'_> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        let mut held = self.locks.lock();
+        let mut table = self.locks.lock();
         for (key, mode) in &self.held {
-            let Some(holders) = held.get_mut(key) else { continue };
+            let Some(holders) = table.held.get_mut(key) else { continue };
             match mode {
                 Mode::Shared => holders.shared -= 1,
                 Mode::Exclusive => holders.exclusive = false,
             }
             if holders.shared == 0 && !holders.exclusive {
-                held.remove(key);
+                table.held.remove(key);
             }
         }
-        drop(held);
+        drop(table);
         self.locks.released.notify_all();
     }
 }
@@ -130,5 +162,36 @@ mod tests {
         drop((one, two));
         let _writer = locks.acquire(wanted(Mode::Exclusive), moment).unwrap();
         assert!(locks.acquire(wanted(Mode::Shared), moment).is_none());
+    }
+
+    #[test]
+    fn a_writer_is_not_overtaken_for_ever() {
+        let locks = Locks::default();
+        let long = Duration::from_secs(30);
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        let reader = locks.acquire(wanted(Mode::Shared), long).unwrap();
+                        std::thread::yield_now();
+                        drop(reader);
+                    }
+                });
+            }
+            for _ in 0..100 {
+                assert!(locks.acquire(wanted(Mode::Exclusive), long).is_some());
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn who_gives_up_is_in_nobodys_way() {
+        let locks = Locks::default();
+        let reader = locks.acquire(wanted(Mode::Shared), Duration::from_secs(30)).unwrap();
+        assert!(locks.acquire(wanted(Mode::Exclusive), Duration::from_millis(5)).is_none());
+        assert!(locks.acquire(wanted(Mode::Shared), Duration::from_secs(30)).is_some());
+        drop(reader);
     }
 }

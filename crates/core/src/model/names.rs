@@ -12,6 +12,9 @@ pub enum NameError {
     /// A name of nothing, or of white space only.
     #[error("invalid name: name is empty")]
     Empty,
+    /// A directory of nothing.
+    #[error("empty dir: name the directory that keeps the state")]
+    EmptyDir,
     /// A name that cannot be printed or addressed.
     #[error("invalid name {name:?}: control characters and '/' are not allowed")]
     Unprintable {

@@ -34,7 +34,7 @@ pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostEr
         let lives = |link: &Link| !outside.waits_to_be_deleted(link);
         scene.layer3(Place::Sandbox(*sandbox), &lives).into_iter().for_each(|o| objects.set(o));
     }
-    for link in outside.links.iter().filter(|link| link.group == LINK_GROUP && link.up) {
+    for link in outside.links.iter().filter(|link| link.group == LINK_GROUP) {
         match link.kind.as_deref() {
             Some("bridge") => bridge(link).into_iter().for_each(|bridge| objects.set(bridge)),
             Some("veth") => veth(link, &outside, &inside).into_iter().for_each(|veth| objects.set(veth)),
@@ -116,44 +116,50 @@ impl Scene {
     }
 }
 
-/// One that is down is left out: adding it again sets it right.
+/// One that is not furnished has a MAC address that nobody asks for: changing it sets it right, and it can be removed.
 fn bridge(link: &Link) -> Option<Bridge> {
     let value = |family, name| setting(family, &link.name, name);
     let accepts_routers = value("ipv6", "accept_ra").is_some_and(|value| value != "0");
     let ipv6 = value("ipv6", "disable_ipv6").as_deref() == Some("0");
+    let furnished = link.up && !(ipv6 && accepts_routers);
+    let mac = link.mac.and_then(|mac| MacAddr::new(mac).ok()).filter(|_| furnished);
     Some(Bridge {
         name: IfName::new(link.name.as_str()).ok()?,
-        mac: MacAddr::new(link.mac?).ok()?,
+        mac: mac.unwrap_or_else(no_mac),
         mtu: mtu(link.mtu)?,
         route_localnet: value("ipv4", "route_localnet").as_deref() == Some("1"),
         ipv6,
     })
-    .filter(|_| !(ipv6 && accepts_routers))
 }
 
-/// What the other end says is looked up in the sandbox where the query goes there, and believed otherwise.
+/// What no interface has that is furnished.
+fn no_mac() -> MacAddr {
+    MacAddr::draw(|bytes| bytes.fill(0))
+}
+
+/// What the other end says is looked up in the sandbox where the query goes there, and believed otherwise. An end that is
+/// down leads to nobody: changing the pair sets it right, and it can be removed.
 fn veth(link: &Link, outside: &Scene, inside: &HashMap<SandboxId, Scene>) -> Option<Veth> {
     let nobody = || IfName::new("-").expect("a valid interface name");
     let told = link.alias.as_deref().and_then(read_alias);
     // Without an alias it was made in a moment that a crash cut short: enough to remove it.
     let (sandbox, mut peer, mut mac) = told.unwrap_or_else(|| {
         let unknown = SandboxId::draw(|bytes| bytes.fill(0));
-        (unknown, nobody(), MacAddr::draw(|bytes| bytes.fill(0)))
+        (unknown, nobody(), no_mac())
     });
     let mut link_mtu = link.mtu;
     if let Some(scene) = inside.get(&sandbox) {
         let other = link.peer.and_then(|index| scene.link(index)).filter(|other| other.peer == Some(link.index));
         match other {
-            Some(other) if !other.up => return None,
-            Some(other) => {
+            Some(other) if other.up => {
                 peer = IfName::new(other.name.as_str()).unwrap_or_else(|_| nobody());
                 mac = other.mac.and_then(|mac| MacAddr::new(mac).ok()).unwrap_or(mac);
                 link_mtu = if other.mtu == link.mtu { link.mtu } else { other.mtu };
             }
-            None => peer = nobody(),
+            _ => peer = nobody(),
         }
     }
-    let bridge = link.master.and_then(|master| outside.link(master));
+    let bridge = link.master.filter(|_| link.up).and_then(|master| outside.link(master));
     let port = link.port.unwrap_or_default();
     Some(Veth {
         name: IfName::new(link.name.as_str()).ok()?,

@@ -159,9 +159,12 @@ impl<'h> Run<'h> {
                 break;
             }
             let steps: Vec<(usize, &Op)> = (start..end).map(|step| (step, &ops[step])).collect();
-            let steps = if probed { self.probe(steps, mode, &mut taken) } else { steps };
-            if !steps.is_empty() {
-                self.execute(executor, &steps, mode, &mut taken);
+            match executor {
+                Executor::Firewall | Executor::Layer3(_) => {
+                    let steps = if probed { self.probe(steps, mode, &mut taken) } else { steps };
+                    self.batch(executor, &steps, mode, &mut taken);
+                }
+                _ => self.one_by_one(executor, steps, mode, probed, &mut taken),
             }
             start = end;
         }
@@ -186,18 +189,30 @@ impl<'h> Run<'h> {
         kept
     }
 
-    fn execute(&mut self, executor: Executor, steps: &Steps<'_>, mode: Mode, taken: &mut Taken) {
+    fn batch(&mut self, executor: Executor, steps: &Steps<'_>, mode: Mode, taken: &mut Taken) {
         match executor {
-            Executor::Firewall => self.firewall(steps, mode, taken),
+            _ if steps.is_empty() => {}
             Executor::Layer3(place) => self.layer3(place, steps, mode, taken),
-            _ => {
-                for &(step, op) in steps {
-                    let result = self.single(executor, step, op);
-                    taken.note(step, op, result);
-                    if taken.stops(mode) {
-                        return;
-                    }
-                }
+            _ => self.firewall(steps, mode, taken),
+        }
+    }
+
+    fn one_by_one(
+        &mut self,
+        executor: Executor,
+        steps: Vec<(usize, &Op)>,
+        mode: Mode,
+        probed: bool,
+        taken: &mut Taken,
+    ) {
+        for (step, op) in steps {
+            let wanted = !probed || !self.probe(vec![(step, op)], mode, taken).is_empty();
+            if wanted {
+                let result = self.single(executor, step, op);
+                taken.note(step, op, result);
+            }
+            if taken.stops(mode) {
+                return;
             }
         }
     }

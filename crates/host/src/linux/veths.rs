@@ -9,6 +9,8 @@ use pontoon_core::objects::Veth;
 use pontoon_netlink::Request;
 use pontoon_netlink::route::{BridgePort, Kind, Link, LinkChange, NewLink, Peer, delete_link, link};
 
+use tracing::info_span;
+
 use super::run::Run;
 use super::{LINK_GROUP, error};
 
@@ -17,6 +19,11 @@ const ATTEMPTS: usize = 16;
 
 impl Run<'_> {
     pub(super) fn add_veth(&mut self, step: usize, veth: &Veth) -> Result<(), HostError> {
+        // The host end is made a port of its bridge, and up, by the message that makes it: one moment, two of upstream's spans.
+        let _bridged =
+            info_span!("libnetwork.drivers.bridge.addToBridge", ifaceName = %veth.name, bridgeName = %veth.bridge)
+                .entered();
+        let _up = info_span!("libnetwork.drivers.bridge.linkUp", host = %veth.name).entered();
         let namespace = self.inside(veth.sandbox)?.open.namespace.as_raw_fd();
         let master = self.bridge_of(veth)?;
         let mut settled = false;

@@ -15,10 +15,7 @@ const HEX: &str = "hex:";
 /// Returns the content of `store` as one JSON document.
 pub fn export(store: &dyn Store) -> Result<String, StoreError> {
     let records = store.scan("")?;
-    let document: BTreeMap<&str, Value> = records
-        .iter()
-        .map(|(key, bytes)| (key.as_str(), encode(bytes)))
-        .collect();
+    let document: BTreeMap<&str, Value> = records.iter().map(|(key, bytes)| (key.as_str(), encode(bytes))).collect();
     serde_json::to_string_pretty(&document).map_err(|source| StoreError::Io {
         path: "being exported".to_owned(),
         action: "export",
@@ -85,9 +82,7 @@ fn decode(key: &str, value: &Value) -> Result<Vec<u8>, ImportError> {
     let Some(digits) = value.as_str().and_then(|text| text.strip_prefix(HEX)) else {
         return Ok(value.to_string().into_bytes());
     };
-    from_hex(digits).ok_or_else(|| ImportError::BadHex {
-        key: key.to_owned(),
-    })
+    from_hex(digits).ok_or_else(|| ImportError::BadHex { key: key.to_owned() })
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -101,9 +96,7 @@ fn from_hex(digits: &str) -> Option<Vec<u8>> {
     if !pairs.remainder().is_empty() {
         return None;
     }
-    pairs
-        .map(|pair| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok())
-        .collect()
+    pairs.map(|pair| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()).collect()
 }
 
 #[cfg(test)]
@@ -119,21 +112,13 @@ mod tests {
 
     #[test]
     fn values_keep_their_meaning() {
-        check(
-            b"{\"b\":1,\"a\":[null]}",
-            r#"{"a":[null],"b":1}"#,
-            b"{\"a\":[null],\"b\":1}",
-        );
+        check(b"{\"b\":1,\"a\":[null]}", r#"{"a":[null],"b":1}"#, b"{\"a\":[null],\"b\":1}");
         check(b"{ \"a\" : 1 }", r#"{"a":1}"#, b"{\"a\":1}");
         check(b"\"text\"", r#""text""#, b"\"text\"");
         check(b"", r#""hex:""#, b"");
         check(b"\x00\xff{", r#""hex:00ff7b""#, b"\x00\xff{");
         check(b"\"hex:00\"", r#""hex:226865783a303022""#, b"\"hex:00\"");
-        check(
-            b"{\"a\":1,\"a\":2}",
-            r#""hex:7b2261223a312c2261223a327d""#,
-            b"{\"a\":1,\"a\":2}",
-        );
+        check(b"{\"a\":1,\"a\":2}", r#""hex:7b2261223a312c2261223a327d""#, b"{\"a\":1,\"a\":2}");
         let huge = b"340282366920938463463374607431768211456";
         check(huge, &format!("\"hex:{}\"", to_hex(huge)), huge);
     }

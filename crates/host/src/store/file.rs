@@ -28,9 +28,7 @@ pub(super) fn create_directory(root: &Path) -> Result<(), StoreError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(root)
-        .map_err(|source| io_error(root, "create", source))
+    builder.create(root).map_err(|source| io_error(root, "create", source))
 }
 
 /// Returns whether there is no file yet, or an empty one.
@@ -53,18 +51,14 @@ pub(super) fn create(root: &Path, path: &Path) -> Result<(), StoreError> {
     }
     let file = open_private(&draft).map_err(|source| io_error(&draft, "create", source))?;
     write_format(file, VERSION).map_err(|error| database_error(&draft, "create", error))?;
-    fs::rename(&draft, path)
-        .and_then(|()| flush_directory(root))
-        .map_err(|source| io_error(path, "create", source))
+    fs::rename(&draft, path).and_then(|()| flush_directory(root)).map_err(|source| io_error(path, "create", source))
 }
 
 fn write_format(file: File, version: u64) -> Result<(), redb::Error> {
     let database = Database::builder().create_with_backend(FileBackend::new(file)?)?;
     let transaction = database.begin_write()?;
     transaction.open_table(RECORDS)?;
-    transaction
-        .open_table(FORMAT)?
-        .insert(VERSION_KEY, version)?;
+    transaction.open_table(FORMAT)?.insert(VERSION_KEY, version)?;
     transaction.commit()?;
     Ok(database.close()?)
 }
@@ -124,14 +118,9 @@ fn read_version(database: &Database) -> Result<Option<u64>, redb::Error> {
 
 /// Fails if less than `needed` bytes are free where `path` is.
 #[cfg(unix)]
-pub(super) fn ensure_space(
-    path: &Path,
-    action: &'static str,
-    needed: u64,
-) -> Result<(), StoreError> {
+pub(super) fn ensure_space(path: &Path, action: &'static str, needed: u64) -> Result<(), StoreError> {
     let directory = path.parent().unwrap_or(path);
-    let filesystem = rustix::fs::statvfs(directory)
-        .map_err(|errno| io_error(path, action, io::Error::from(errno)))?;
+    let filesystem = rustix::fs::statvfs(directory).map_err(|errno| io_error(path, action, io::Error::from(errno)))?;
     let free = filesystem.f_bavail.saturating_mul(filesystem.f_frsize);
     // Some network and user-space filesystems report no size at all.
     if filesystem.f_blocks == 0 || free >= needed {
@@ -149,11 +138,7 @@ pub(super) fn ensure_space(
 
 /// Lets every commit pass: this system has no portable question for free space.
 #[cfg(not(unix))]
-pub(super) fn ensure_space(
-    _path: &Path,
-    _action: &'static str,
-    _needed: u64,
-) -> Result<(), StoreError> {
+pub(super) fn ensure_space(_path: &Path, _action: &'static str, _needed: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
@@ -176,28 +161,18 @@ pub(super) fn database_error(path: &Path, action: &'static str, error: redb::Err
         | redb::Error::TableIsMultimap(_)
         | redb::Error::TableDoesNotExist(_)
         | redb::Error::TypeDefinitionChanged { .. } => damaged(path, &error.to_string()),
-        other => StoreError::Io {
-            path: path.display().to_string(),
-            action,
-            source: Box::new(other),
-        },
+        other => StoreError::Io { path: path.display().to_string(), action, source: Box::new(other) },
     }
 }
 
 fn io_error(path: &Path, action: &'static str, source: io::Error) -> StoreError {
-    StoreError::Io {
-        path: path.display().to_string(),
-        action,
-        source: Box::new(source),
-    }
+    StoreError::Io { path: path.display().to_string(), action, source: Box::new(source) }
 }
 
 fn damaged(path: &Path, reason: &str) -> StoreError {
     StoreError::Damaged {
         path: path.display().to_string(),
-        reason: format!(
-            "{reason}; move the file away to start empty, then import an export if there is one"
-        ),
+        reason: format!("{reason}; move the file away to start empty, then import an export if there is one"),
     }
 }
 
@@ -214,14 +189,8 @@ mod tests {
         let error = open(&path).expect_err("too new");
         assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
         let text = error.to_string();
-        assert!(
-            text.contains("format 2") && text.contains("newer program"),
-            "{text}"
-        );
+        assert!(text.contains("format 2") && text.contains("newer program"), "{text}");
         let database = Database::open(&path).expect("still whole");
-        assert_eq!(
-            read_version(&database).expect("readable"),
-            Some(VERSION + 1)
-        );
+        assert_eq!(read_version(&database).expect("readable"), Some(VERSION + 1));
     }
 }

@@ -50,10 +50,7 @@ type Outcome = Result<(), Arc<StoreError>>;
 impl Group {
     /// Returns a group without callers.
     pub(super) fn new(path: String) -> Self {
-        Self {
-            path,
-            queue: Mutex::default(),
-        }
+        Self { path, queue: Mutex::default() }
     }
 
     /// Returns when `batch` has been part of a successful `flush`, by this or another caller.
@@ -81,25 +78,17 @@ impl Group {
             queue.led = true;
             return None;
         }
-        let follower = Arc::new(Follower {
-            batch: batch.clone(),
-            turn: Mutex::new(Turn::Wait),
-            changed: Condvar::new(),
-        });
+        let follower =
+            Arc::new(Follower { batch: batch.clone(), turn: Mutex::new(Turn::Wait), changed: Condvar::new() });
         queue.followers.push(Arc::clone(&follower));
         Some(follower)
     }
 
     fn lead(&self, own: &Batch, flush: impl Fn(&[&Batch]) -> Result<(), StoreError>) -> Outcome {
         let followers = mem::take(&mut lock(&self.queue).followers);
-        let mut leadership = Leadership {
-            group: self,
-            outcome: Err(Arc::new(self.abandoned())),
-            followers,
-        };
-        let batches: Vec<&Batch> = iter::once(own)
-            .chain(leadership.followers.iter().map(|follower| &follower.batch))
-            .collect();
+        let mut leadership = Leadership { group: self, outcome: Err(Arc::new(self.abandoned())), followers };
+        let batches: Vec<&Batch> =
+            iter::once(own).chain(leadership.followers.iter().map(|follower| &follower.batch)).collect();
         let outcome = flush(&batches).map_err(Arc::new);
         leadership.outcome = outcome.clone();
         outcome
@@ -118,24 +107,14 @@ impl Group {
         match Arc::try_unwrap(error) {
             Ok(error) => error,
             Err(shared) => match &*shared {
-                StoreError::Held { path, holder } => StoreError::Held {
-                    path: path.clone(),
-                    holder: holder.clone(),
-                },
-                StoreError::Damaged { path, reason } => StoreError::Damaged {
-                    path: path.clone(),
-                    reason: reason.clone(),
-                },
-                StoreError::Io { path, action, .. } => StoreError::Io {
-                    path: path.clone(),
-                    action,
-                    source: Box::new(SharedCause(shared)),
-                },
-                _ => StoreError::Io {
-                    path: self.path.clone(),
-                    action: "commit",
-                    source: Box::new(shared),
-                },
+                StoreError::Held { path, holder } => StoreError::Held { path: path.clone(), holder: holder.clone() },
+                StoreError::Damaged { path, reason } => {
+                    StoreError::Damaged { path: path.clone(), reason: reason.clone() }
+                }
+                StoreError::Io { path, action, .. } => {
+                    StoreError::Io { path: path.clone(), action, source: Box::new(SharedCause(shared)) }
+                }
+                _ => StoreError::Io { path: self.path.clone(), action: "commit", source: Box::new(shared) },
             },
         }
     }
@@ -151,10 +130,7 @@ impl Follower {
                 Turn::Lead => return None,
                 Turn::Done(outcome) => return Some(outcome.clone()),
             }
-            turn = self
-                .changed
-                .wait(turn)
-                .unwrap_or_else(PoisonError::into_inner);
+            turn = self.changed.wait(turn).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -242,20 +218,16 @@ mod tests {
             }
             end(turn)
         };
-        let commit =
-            || match catch_unwind(AssertUnwindSafe(|| group.commit(&Batch::default(), flush))) {
-                Ok(Ok(())) => "done".to_owned(),
-                Ok(Err(error)) => format!("{error}: {}", error.source().expect("a source")),
-                Err(_) => "panicked".to_owned(),
-            };
+        let commit = || match catch_unwind(AssertUnwindSafe(|| group.commit(&Batch::default(), flush))) {
+            Ok(Ok(())) => "done".to_owned(),
+            Ok(Err(error)) => format!("{error}: {}", error.source().expect("a source")),
+            Err(_) => "panicked".to_owned(),
+        };
         let results = thread::scope(|scope| {
             let first = scope.spawn(commit);
             started.wait();
             let rest: Vec<_> = (0..count).map(|_| scope.spawn(commit)).collect();
-            iter::once(first)
-                .chain(rest)
-                .map(|caller| caller.join().expect("caught"))
-                .collect()
+            iter::once(first).chain(rest).map(|caller| caller.join().expect("caught")).collect()
         });
         assert!(!lock(&group.queue).led, "leadership was given up");
         (sizes.into_inner().expect("not poisoned"), results)
@@ -272,11 +244,7 @@ mod tests {
     fn all_of_a_failed_group_get_the_error() {
         let (_, results) = check(3, |turn| match turn {
             0 => Ok(()),
-            _ => Err(StoreError::Io {
-                path: "here".to_owned(),
-                action: "commit",
-                source: "no space left".into(),
-            }),
+            _ => Err(StoreError::Io { path: "here".to_owned(), action: "commit", source: "no space left".into() }),
         });
         assert_eq!(results[0], "done");
         let text = "the store here failed to commit: no space left";

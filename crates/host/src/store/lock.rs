@@ -44,10 +44,7 @@ impl StoreLock {
             // A wait too long to be a point in time has no deadline.
             let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return Err(StoreError::Held {
-                    path: path.display().to_string(),
-                    holder: describe_holder(path),
-                });
+                return Err(StoreError::Held { path: path.display().to_string(), holder: describe_holder(path) });
             }
             thread::sleep(left.map_or(pause, |left| pause.min(left)));
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -94,24 +91,13 @@ struct Holder {
 
 impl Holder {
     fn current() -> Self {
-        let command: Vec<_> = std::env::args_os()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
-        Self {
-            pid: process::id(),
-            start: start_time(process::id()),
-            command: printable(&command.join(" ")),
-        }
+        let command: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        Self { pid: process::id(), start: start_time(process::id()), command: printable(&command.join(" ")) }
     }
 
     fn encode(&self) -> String {
         let start = self.start.map(|ticks| ticks.to_string());
-        format!(
-            "pid {}\nstart {}\ncommand {}\n",
-            self.pid,
-            start.as_deref().unwrap_or("unknown"),
-            self.command
-        )
+        format!("pid {}\nstart {}\ncommand {}\n", self.pid, start.as_deref().unwrap_or("unknown"), self.command)
     }
 
     fn decode(text: &str) -> Option<Self> {
@@ -119,11 +105,7 @@ impl Holder {
         let pid = lines.next()?.strip_prefix("pid ")?.parse().ok()?;
         let start = lines.next()?.strip_prefix("start ")?.parse().ok();
         let command = printable(lines.next()?.strip_prefix("command ")?);
-        Some(Self {
-            pid,
-            start,
-            command,
-        })
+        Some(Self { pid, start, command })
     }
 }
 
@@ -131,9 +113,7 @@ fn describe_holder(path: &Path) -> String {
     let mut content = Vec::new();
     // Bounded, since the file may hold anything.
     let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut content));
-    let holder = read
-        .ok()
-        .and_then(|_| Holder::decode(&String::from_utf8_lossy(&content)));
+    let holder = read.ok().and_then(|_| Holder::decode(&String::from_utf8_lossy(&content)));
     match holder {
         None => "another process".to_owned(),
         Some(holder) if holder.start.is_none() || holder.start == start_time(holder.pid) => {
@@ -156,10 +136,7 @@ fn start_time(pid: u32) -> Option<u64> {
 }
 
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LONGEST_COMMAND)
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_COMMAND).collect()
 }
 
 #[cfg(test)]
@@ -168,11 +145,7 @@ mod tests {
 
     #[test]
     fn a_holder_survives_its_file() {
-        let holder = Holder {
-            pid: 7,
-            start: Some(99),
-            command: printable("pontoon\nnetwork create"),
-        };
+        let holder = Holder { pid: 7, start: Some(99), command: printable("pontoon\nnetwork create") };
         assert_eq!(holder.command, "pontoon network create");
         assert_eq!(Holder::decode(&holder.encode()), Some(holder));
     }

@@ -46,9 +46,7 @@ pub(crate) fn child_command(program: &Path, role: &str, root: &Path) -> Command 
 
 pub(crate) fn start(role: &str, root: &Path, settings: &[(&str, &str)]) -> Running {
     let program = std::env::current_exe().expect("this program");
-    let settings = settings
-        .iter()
-        .map(|(key, value)| (format!("PONTOON_STORE_{key}"), value));
+    let settings = settings.iter().map(|(key, value)| (format!("PONTOON_STORE_{key}"), value));
     let mut process = child_command(&program, role, root)
         .envs(settings)
         .stdin(Stdio::piped())
@@ -101,13 +99,7 @@ fn child() {
 /// Commits from several threads, reporting each commit once it returned, until killed.
 fn write_forever(root: &Path, point: Option<&str>, nth: u64) {
     let passed = AtomicU64::new(0);
-    let at = point.map(|point| {
-        if point == "before" {
-            Point::Before
-        } else {
-            Point::After
-        }
-    });
+    let at = point.map(|point| if point == "before" { Point::Before } else { Point::After });
     let probe = move |point| {
         if Some(point) == at && passed.fetch_add(1, Ordering::SeqCst) + 1 == nth {
             let this = rustix::process::getpid();

@@ -16,35 +16,20 @@ use crate::{directory, open, pair, whole_pairs};
 fn expect_damage(root: &Path, what: &str) {
     let opened = DiskStore::open(root, Duration::ZERO);
     let error = opened.map(|_| ()).expect_err(what);
-    assert!(
-        matches!(error, StoreError::Damaged { .. }),
-        "{what}: {error:?}"
-    );
+    assert!(matches!(error, StoreError::Damaged { .. }), "{what}: {error:?}");
     let text = error.to_string();
     let path = root.join("pontoon.redb");
-    assert!(
-        text.contains(path.to_str().expect("text")) && text.contains("move the file away"),
-        "{what}: {text}"
-    );
+    assert!(text.contains(path.to_str().expect("text")) && text.contains("move the file away"), "{what}: {text}");
 }
 
 #[test]
 fn a_file_that_is_no_store_is_damaged() {
     let root = directory();
     let path = root.path().join("pontoon.redb");
-    for content in [
-        b"x".to_vec(),
-        vec![0; 4096],
-        vec![0xa5; 1 << 20],
-        b"redb\x1a\n\xa9\r\n".to_vec(),
-    ] {
+    for content in [b"x".to_vec(), vec![0; 4096], vec![0xa5; 1 << 20], b"redb\x1a\n\xa9\r\n".to_vec()] {
         fs::write(&path, &content).expect("written");
         expect_damage(root.path(), &format!("{} bytes of garbage", content.len()));
-        assert_eq!(
-            fs::read(&path).expect("there"),
-            content,
-            "damage is left for inspection"
-        );
+        assert_eq!(fs::read(&path).expect("there"), content, "damage is left for inspection");
     }
     fs::remove_file(&path).expect("moved away");
     open(root.path());
@@ -66,16 +51,7 @@ fn a_truncated_file_is_damaged() {
     (0..200).for_each(|n| store.commit(&pair(1, n)).expect("committed"));
     drop(store);
     let whole = fs::read(&path).expect("there");
-    for length in [
-        1,
-        100,
-        320,
-        4096,
-        5000,
-        whole.len() / 2,
-        whole.len() - 4096,
-        whole.len() - 1,
-    ] {
+    for length in [1, 100, 320, 4096, 5000, whole.len() / 2, whole.len() - 4096, whole.len() - 1] {
         fs::write(&path, &whole[..length]).expect("written");
         expect_damage(root.path(), &format!("{length} of {} bytes", whole.len()));
     }
@@ -112,18 +88,8 @@ fn altered_bytes_never_panic_a_reader() {
 fn a_path_through_a_file_is_refused() {
     let root = directory();
     fs::write(root.path().join("file"), "").expect("written");
-    let error =
-        DiskStore::open(&root.path().join("file/store"), Duration::ZERO).expect_err("no directory");
-    assert!(
-        matches!(
-            error,
-            StoreError::Io {
-                action: "create",
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    let error = DiskStore::open(&root.path().join("file/store"), Duration::ZERO).expect_err("no directory");
+    assert!(matches!(error, StoreError::Io { action: "create", .. }), "{error:?}");
 }
 
 #[test]
@@ -132,9 +98,7 @@ fn an_unreadable_directory_is_refused() {
     // As root every directory is readable, so a copy of this program runs as nobody.
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
-    let permit = |path: &Path, mode| {
-        fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("ours")
-    };
+    let permit = |path: &Path, mode| fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("ours");
     permit(root.path(), 0o755);
     let program = root.path().join("program");
     fs::copy(std::env::current_exe().expect("this program"), &program).expect("copied");
@@ -162,11 +126,7 @@ fn a_full_disk_refuses_commits_and_opens_again() {
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
         .arg(program)
         .args(command.get_args())
-        .envs(
-            command
-                .get_envs()
-                .filter_map(|(key, value)| Some((key, value?))),
-        )
+        .envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))))
         .output()
         .expect("unshare");
     let text = String::from_utf8_lossy(&output.stdout);

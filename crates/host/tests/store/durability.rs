@@ -48,9 +48,7 @@ fn grouped_commits_share_flushes() {
     thread::scope(|scope| {
         for writer in 0..threads {
             let store = &store;
-            scope.spawn(move || {
-                (0..commits).for_each(|n| store.commit(&pair(writer, n)).expect("committed"))
-            });
+            scope.spawn(move || (0..commits).for_each(|n| store.commit(&pair(writer, n)).expect("committed")));
         }
     });
     let grouped = start.elapsed();
@@ -65,14 +63,10 @@ fn grouped_commits_share_flushes() {
     );
     drop(store);
     let store = open(root.path());
-    let mut expected: BTreeMap<u64, u64> =
-        (0..threads).map(|writer| (writer, commits - 1)).collect();
+    let mut expected: BTreeMap<u64, u64> = (0..threads).map(|writer| (writer, commits - 1)).collect();
     expected.insert(100, commits - 1);
     assert_eq!(whole_pairs(&store), expected);
-    assert_eq!(
-        store.scan("a/").expect("readable").len() as u64,
-        (threads + 1) * commits
-    );
+    assert_eq!(store.scan("a/").expect("readable").len() as u64, (threads + 1) * commits);
 }
 
 #[test]
@@ -94,11 +88,7 @@ fn a_kill_at_every_point_of_a_commit_loses_nothing() {
     for point in ["before", "after"] {
         for nth in [1, 2, 3, 10, 41] {
             let root = directory();
-            let child = start(
-                "write",
-                root.path(),
-                &[("POINT", point), ("NTH", &nth.to_string())],
-            );
+            let child = start("write", root.path(), &[("POINT", point), ("NTH", &nth.to_string())]);
             let mut acknowledged = BTreeMap::new();
             finish(child, Vec::new(), &mut acknowledged);
             check_acknowledged(root.path(), &acknowledged);
@@ -121,10 +111,7 @@ fn finish(mut child: Running, mut lines: Vec<String>, acknowledged: &mut BTreeMa
 fn check_acknowledged(root: &Path, acknowledged: &BTreeMap<u64, u64>) {
     let present = whole_pairs(&open(root));
     for (writer, n) in acknowledged {
-        assert!(
-            present.get(writer) >= Some(n),
-            "lost: {acknowledged:?} of {present:?}"
-        );
+        assert!(present.get(writer) >= Some(n), "lost: {acknowledged:?} of {present:?}");
     }
 }
 

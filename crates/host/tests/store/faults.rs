@@ -32,11 +32,7 @@ fn a_probe_fails_the_disk_before_or_after() {
         assert_eq!(store.commit(&batch([(n, Some("x"))])).is_ok(), done);
     }
     drop(store);
-    assert_eq!(
-        text(&open(root.path()), ""),
-        "2=x 3=x",
-        "the first was not applied, the third was"
-    );
+    assert_eq!(text(&open(root.path()), ""), "2=x 3=x", "the first was not applied, the third was");
 }
 
 thread_local! {
@@ -45,11 +41,9 @@ thread_local! {
 
 fn fail_first_and_last(point: Point) -> Result<(), StoreError> {
     match (CALLS.with(std::cell::Cell::get), point) {
-        (1, Point::Before) | (3, Point::After) => Err(StoreError::Io {
-            path: "probe".to_owned(),
-            action: "commit",
-            source: "as asked".into(),
-        }),
+        (1, Point::Before) | (3, Point::After) => {
+            Err(StoreError::Io { path: "probe".to_owned(), action: "commit", source: "as asked".into() })
+        }
         _ => Ok(()),
     }
 }

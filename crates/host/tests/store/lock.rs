@@ -23,15 +23,9 @@ fn a_held_store_names_its_holder_and_is_waited_for() {
     let StoreError::Held { path, holder } = &error else {
         panic!("{error:?}");
     };
-    assert!(
-        path.starts_with(root.path().to_str().expect("text")),
-        "{path}"
-    );
+    assert!(path.starts_with(root.path().to_str().expect("text")), "{path}");
     let pid = format!("pid {} (", child.process.id());
-    assert!(
-        holder.starts_with(&pid) && holder.contains("--exact child::child"),
-        "{holder}"
-    );
+    assert!(holder.starts_with(&pid) && holder.contains("--exact child::child"), "{holder}");
 
     let release = child.process.stdin.take().expect("piped");
     let releaser = thread::spawn(move || {
@@ -59,12 +53,7 @@ fn one_process_opens_a_store_once() {
     let root = directory();
     let first = open(root.path());
     let error = DiskStore::open(root.path(), Duration::ZERO).expect_err("held");
-    assert!(
-        error
-            .to_string()
-            .contains(&format!("pid {} (", std::process::id())),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&format!("pid {} (", std::process::id())), "{error}");
     drop(first);
     open(root.path());
 }
@@ -86,17 +75,9 @@ fn a_lock_signed_by_the_dead_says_so() {
     let root = directory();
     let lock = fs::File::create(root.path().join("lock")).expect("a file");
     lock.lock().expect("free");
-    let held = || {
-        DiskStore::open(root.path(), Duration::ZERO)
-            .expect_err("held")
-            .to_string()
-    };
+    let held = || DiskStore::open(root.path(), Duration::ZERO).expect_err("held").to_string();
     assert!(held().ends_with("is held by another process"), "{}", held());
     let signature = format!("pid {}\nstart 1\ncommand old\n", std::process::id());
     fs::write(root.path().join("lock"), signature).expect("written");
-    assert!(
-        held().ends_with("old, which is not running here)"),
-        "{}",
-        held()
-    );
+    assert!(held().ends_with("old, which is not running here)"), "{}", held());
 }

@@ -31,9 +31,7 @@ fn batch<'a>(changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> B
 
 fn text(store: &dyn Store, prefix: &str) -> String {
     let records = store.scan(prefix).expect("readable");
-    let lines = records
-        .iter()
-        .map(|(key, value)| format!("{key}={}", String::from_utf8_lossy(value)));
+    let lines = records.iter().map(|(key, value)| format!("{key}={}", String::from_utf8_lossy(value)));
     lines.collect::<Vec<_>>().join(" ")
 }
 
@@ -58,9 +56,7 @@ fn pair(writer: u64, n: u64) -> Batch {
 fn whole_pairs(store: &dyn Store) -> BTreeMap<u64, u64> {
     let keys = |prefix: &str| -> Vec<String> {
         let records = store.scan(prefix).expect("readable");
-        let keys = records
-            .into_iter()
-            .map(|(key, _)| key[prefix.len()..].to_owned());
+        let keys = records.into_iter().map(|(key, _)| key[prefix.len()..].to_owned());
         keys.collect()
     };
     let halves = keys("a/");
@@ -68,10 +64,7 @@ fn whole_pairs(store: &dyn Store) -> BTreeMap<u64, u64> {
     let mut last = BTreeMap::new();
     for key in halves {
         let (writer, n) = key.split_once('/').expect("two parts");
-        let (writer, n): (u64, u64) = (
-            writer.parse().expect("a number"),
-            n.parse().expect("a number"),
-        );
+        let (writer, n): (u64, u64) = (writer.parse().expect("a number"), n.parse().expect("a number"));
         let expected = last.get(&writer).map_or(0, |before| before + 1);
         assert_eq!(n, expected, "a hole in the commits of writer {writer}");
         last.insert(writer, n);

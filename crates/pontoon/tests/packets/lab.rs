@@ -43,18 +43,25 @@ pub(crate) fn lab(test: impl FnOnce(Lab)) {
 
 impl Lab {
     fn new() -> Self {
+        if std::env::var_os("NODAD").is_some() {
+            set_sysctl("", "net.ipv6.conf.default.accept_dad", "0");
+        }
         run("ip", &["netns", "add", "outside"]);
         run("ip", &["link", "add", "out0", "type", "veth", "peer", "name", "eth0", "netns", "outside"]);
         for (namespace, link, addresses) in [
             ("", "out0", &["192.0.2.1/24", "192.0.2.11/24", "192.0.2.12/24", "2001:db8::1/64", "2001:db8::11/64"][..]),
             ("outside", "eth0", &["192.0.2.2/24", "2001:db8::2/64"][..]),
         ] {
+            // A link-local address is usable at once, so that neighbours can be asked for.
+            set_sysctl(namespace, &format!("net.ipv6.conf.{link}.accept_dad"), "0");
             for address in addresses {
                 let nodad: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };
                 ip(namespace, &[&["address", "add", address, "dev", link], nodad].concat());
             }
             ip(namespace, &["link", "set", link, "up"]);
         }
+        // Deprecated: nothing new leaves under it (RFC 6724 section 5, rule 3).
+        ip("", &["address", "change", "2001:db8::11/64", "dev", "out0", "preferred_lft", "0"]);
         ip("outside", &["link", "set", "lo", "up"]);
         ip("outside", &["route", "add", "default", "via", "192.0.2.1"]);
         ip("outside", &["-6", "route", "add", "default", "via", "2001:db8::1"]);
@@ -154,10 +161,8 @@ impl Lab {
 
     /// Compares who reaches whom: `+` by ping and TCP, `p` and `t` by one of them, `.` not at all, a space without an address.
     pub(crate) fn check_reach(&self, places: &[&str], v6: bool, expected: Expect) {
-        let rows: Vec<Vec<Option<[Visit<String>; 2]>>> = places
-            .iter()
-            .map(|from| places.iter().map(|to| self.reach(from, to, v6)).collect())
-            .collect();
+        let rows: Vec<Vec<Option<[Visit<String>; 2]>>> =
+            places.iter().map(|from| places.iter().map(|to| self.reach(from, to, v6)).collect()).collect();
         let width = places.iter().map(|place| place.len()).max().unwrap_or_default();
         let mut table = format!("{:width$}", if v6 { "IPv6" } else { "IPv4" });
         places.iter().for_each(|place| table += &format!(" {place}"));
@@ -198,6 +203,14 @@ pub(crate) fn ip(namespace: &str, arguments: &[&str]) -> String {
         "" => run("ip", arguments),
         name => run("ip", &[&["-netns", name], arguments].concat()),
     }
+}
+
+fn set_sysctl(namespace: &str, name: &str, value: &str) {
+    let setting = format!("echo {value} >/proc/sys/{}", name.replace('.', "/"));
+    match namespace {
+        "" => run("sh", &["-c", &setting]),
+        name => run("ip", &["netns", "exec", name, "sh", "-c", &setting]),
+    };
 }
 
 /// A dual-stack network `10.N.0.0/24`, `fd00:N::/64`.

@@ -25,8 +25,8 @@ fn a_sandbox_leaves_under_the_hosts_address() {
             expect![[r#"
                 a tcp 192.0.2.2:7000: outside:7000 sees 192.0.2.1
                 a udp 192.0.2.2:7000: outside:7000 sees 192.0.2.1
-                a tcp [2001:db8::2]:7000: outside:7000 sees 2001:db8::11
-                a udp [2001:db8::2]:7000: outside:7000 sees 2001:db8::11
+                a tcp [2001:db8::2]:7000: outside:7000 sees 2001:db8::1
+                a udp [2001:db8::2]:7000: outside:7000 sees 2001:db8::1
                 a tcp 192.0.2.1:7000: host:7000 sees 10.1.0.2
                 a tcp [2001:db8::1]:7000: host:7000 sees fd00:1::2
             "#]],
@@ -52,7 +52,16 @@ fn without_masquerading_it_leaves_under_its_own() {
                 "host tcp 127.0.0.1:8080",
                 "outside tcp 10.1.0.2:7000",
             ],
-            expect![[""]],
+            expect![[r#"
+                a tcp 192.0.2.2:7000: outside:7000 sees 10.1.0.2
+                a udp 192.0.2.2:7000: outside:7000 sees 10.1.0.2
+                a tcp [2001:db8::2]:7000: outside:7000 sees fd00:1::2
+                a udp [2001:db8::2]:7000: outside:7000 sees fd00:1::2
+                outside tcp 192.0.2.1:8080: a:80 sees 192.0.2.2
+                a tcp 192.0.2.1:8080: a:80 sees 10.1.0.1
+                host tcp 127.0.0.1:8080: a:80 sees 10.1.0.1
+                outside tcp 10.1.0.2:7000: no answer
+            "#]],
         );
     });
 }

@@ -39,15 +39,15 @@ fn a_port_on_any_address() {
             expect![[r#"
                 outside tcp 192.0.2.1:8080: web:80 sees 192.0.2.2
                 outside tcp 192.0.2.11:8080: web:80 sees 192.0.2.2
-                outside tcp [2001:db8::1]:8080: no answer
+                outside tcp [2001:db8::1]:8080: web:80 sees 2001:db8::2
                 outside udp 192.0.2.1:5353: web:53 sees 192.0.2.2
-                outside udp [2001:db8::1]:5353: no answer
+                outside udp [2001:db8::1]:5353: web:53 sees 2001:db8::2
                 outside udp 192.0.2.1:8080: refused
                 outside tcp 192.0.2.1:80: refused
                 host tcp 192.0.2.1:8080: web:80 sees 192.0.2.1
                 host tcp 127.0.0.1:8080: web:80 sees 10.1.0.1
                 host udp 127.0.0.1:5353: web:53 sees 10.1.0.1
-                host tcp [2001:db8::1]:8080: no answer
+                host tcp [2001:db8::1]:8080: web:80 sees 2001:db8::1
                 host tcp [::1]:8080: no answer
             "#]],
         );
@@ -93,10 +93,7 @@ fn a_port_on_any_address() {
 #[test]
 fn a_port_on_one_address_and_one_on_several() {
     lab(|mut lab| {
-        town(
-            &mut lab,
-            &["192.0.2.1:8080:80", "[2001:db8::1]:8080:80", "192.0.2.1:8081:80", "192.0.2.11:8081:80"],
-        );
+        town(&mut lab, &["192.0.2.1:8080:80", "[2001:db8::1]:8080:80", "192.0.2.1:8081:80", "192.0.2.11:8081:80"]);
         lab.serve("web", Proto::Tcp, 80);
         lab.check(
             &[
@@ -115,17 +112,19 @@ fn a_port_on_one_address_and_one_on_several() {
                 "web tcp 192.0.2.1:8080",
             ],
             expect![[r#"
-                host tcp 127.0.0.1:8080: web:80 sees 10.1.0.1
-                host udp 127.0.0.1:5353: web:53 sees 10.1.0.1
-                host tcp 127.0.0.2:8080: refused
-                host tcp 192.0.2.1:8080: refused
-                outside tcp 192.0.2.1:8080: refused
-                outside tcp 127.0.0.1:8080: no answer
-                outside udp 127.0.0.1:5353: no answer
-                near tcp 10.1.0.1:8080: refused
-                near tcp 127.0.0.1:8080: no answer
-                near udp 127.0.0.1:5353: no answer
-                far tcp 127.0.0.1:8080: no answer
+                outside tcp 192.0.2.1:8080: web:80 sees 192.0.2.2
+                outside tcp 192.0.2.11:8080: refused
+                outside tcp [2001:db8::1]:8080: web:80 sees 2001:db8::2
+                outside tcp [2001:db8::11]:8080: refused
+                outside tcp 192.0.2.1:8081: web:80 sees 192.0.2.2
+                outside tcp 192.0.2.11:8081: web:80 sees 192.0.2.2
+                outside tcp 192.0.2.12:8081: refused
+                host tcp 192.0.2.1:8080: web:80 sees 192.0.2.1
+                host tcp 127.0.0.1:8080: refused
+                far tcp 192.0.2.1:8080: web:80 sees 10.1.0.1
+                far tcp 10.2.0.1:8080: refused
+                near tcp 192.0.2.1:8080: web:80 sees 10.1.0.1
+                web tcp 192.0.2.1:8080: web:80 sees 10.1.0.1
             "#]],
         );
     });
@@ -155,7 +154,19 @@ fn a_port_on_the_hosts_loopback_is_for_the_host_alone() {
                 "near udp 127.0.0.1:5353",
                 "far tcp 127.0.0.1:8080",
             ],
-            expect![[""]],
+            expect![[r#"
+                host tcp 127.0.0.1:8080: web:80 sees 10.1.0.1
+                host udp 127.0.0.1:5353: web:53 sees 10.1.0.1
+                host tcp 127.0.0.2:8080: refused
+                host tcp 192.0.2.1:8080: refused
+                outside tcp 192.0.2.1:8080: refused
+                outside tcp 127.0.0.1:8080: no answer
+                outside udp 127.0.0.1:5353: no answer
+                near tcp 10.1.0.1:8080: refused
+                near tcp 127.0.0.1:8080: no answer
+                near udp 127.0.0.1:5353: no answer
+                far tcp 127.0.0.1:8080: no answer
+            "#]],
         );
     });
 }
@@ -188,7 +199,25 @@ fn ranges_kept_and_shifted_and_chosen() {
                 "far tcp 192.0.2.1:9101",
                 "host tcp 127.0.0.1:9004",
             ],
-            expect![[""]],
+            expect![[r#"
+                outside tcp 192.0.2.1:9000: web:9000 sees 192.0.2.2
+                outside tcp 192.0.2.1:9004: web:9004 sees 192.0.2.2
+                outside tcp 192.0.2.1:9009: web:9009 sees 192.0.2.2
+                outside tcp [2001:db8::1]:9004: web:9004 sees 2001:db8::2
+                outside tcp 192.0.2.1:8999: refused
+                outside tcp 192.0.2.1:9010: refused
+                outside tcp 192.0.2.1:9100: web:80 sees 192.0.2.2
+                outside tcp 192.0.2.1:9101: web:81 sees 192.0.2.2
+                outside tcp 192.0.2.1:9102: web:82 sees 192.0.2.2
+                outside tcp [2001:db8::1]:9101: web:81 sees 2001:db8::2
+                outside tcp 192.0.2.1:9103: refused
+                outside udp 192.0.2.1:9205: web:9205 sees 192.0.2.2
+                outside udp [2001:db8::1]:9205: web:9205 sees 2001:db8::2
+                near tcp 192.0.2.1:9004: web:9004 sees 10.1.0.1
+                web tcp 192.0.2.1:9004: web:9004 sees 10.1.0.1
+                far tcp 192.0.2.1:9101: web:81 sees 10.1.0.1
+                host tcp 127.0.0.1:9004: web:9004 sees 10.1.0.1
+            "#]],
         );
         let endpoint = lab.controller.sandbox_of("web").unwrap().endpoints()[0].info().unwrap();
         let chosen = endpoint.ports.iter().find(|port| port.container_port == 90).expect("port 90 is published");
@@ -208,23 +237,37 @@ fn a_port_is_public_also_to_neighbours_without_icc() {
         lab.sandbox("web", &quiet, &["8080:80"]);
         lab.sandbox("near", &quiet, &[]);
         lab.serve("web", Proto::Tcp, 80);
+        let questions = [
+            "near tcp 10.4.0.2:80",
+            "near tcp 10.4.0.2:7000",
+            "near tcp 192.0.2.1:8080",
+            "near tcp [2001:db8::1]:8080",
+            "web tcp 192.0.2.1:8080",
+            "outside tcp 192.0.2.1:8080",
+        ];
+        bridge_netfilter(false);
         lab.check(
-            &[
-                "near tcp 10.4.0.2:80",
-                "near tcp 10.4.0.2:7000",
-                "near tcp 192.0.2.1:8080",
-                "near tcp [2001:db8::1]:8080",
-                "web tcp 192.0.2.1:8080",
-                "outside tcp 192.0.2.1:8080",
-            ],
+            &questions,
             expect![[r#"
-                near tcp 10.4.0.2:80: no answer
-                near tcp 10.4.0.2:7000: no answer
-                near tcp 192.0.2.1:8080: no answer
-                near tcp [2001:db8::1]:8080: no answer
-                web tcp 192.0.2.1:8080: no answer
-                outside tcp 192.0.2.1:8080: web:80 sees 192.0.2.2
-            "#]],
+            near tcp 10.4.0.2:80: no answer
+            near tcp 10.4.0.2:7000: no answer
+            near tcp 192.0.2.1:8080: web:80 sees 10.4.0.1
+            near tcp [2001:db8::1]:8080: web:80 sees fd00:4::1
+            web tcp 192.0.2.1:8080: web:80 sees 10.4.0.1
+            outside tcp 192.0.2.1:8080: web:80 sees 192.0.2.2
+        "#]],
+        );
+        bridge_netfilter(true);
+        lab.check(
+            &questions,
+            expect![[r#"
+            near tcp 10.4.0.2:80: no answer
+            near tcp 10.4.0.2:7000: no answer
+            near tcp 192.0.2.1:8080: no answer
+            near tcp [2001:db8::1]:8080: no answer
+            web tcp 192.0.2.1:8080: no answer
+            outside tcp 192.0.2.1:8080: web:80 sees 192.0.2.2
+        "#]],
         );
     });
 }
@@ -266,6 +309,13 @@ fn a_port_that_is_taken_back_is_closed() {
         let questions = ["outside tcp 192.0.2.1:8080", "outside udp 192.0.2.1:5353", "host tcp 127.0.0.1:8080"];
         assert_eq!(lab.answers(&questions).matches("web:").count(), 3);
         lab.controller.destroy_sandbox("web").unwrap();
-        lab.check(&questions, expect![[""]]);
+        lab.check(
+            &questions,
+            expect![[r#"
+            outside tcp 192.0.2.1:8080: refused
+            outside udp 192.0.2.1:5353: refused
+            host tcp 127.0.0.1:8080: refused
+        "#]],
+        );
     });
 }

@@ -30,7 +30,9 @@ fn check_town(on: bool, v4: Expect, v6: Expect) {
 
 #[test]
 fn walls_stand_without_bridge_netfilter() {
-    check_town(false, expect![[r#"
+    check_town(
+        false,
+        expect![[r#"
         IPv4    a b c d d2 e f host outside
         a       + + . . .  . . +    +
         b       + + . . .  . . +    +
@@ -41,7 +43,8 @@ fn walls_stand_without_bridge_netfilter() {
         f       . . . . .  . + +    +
         host    + + + + +  + + +    +
         outside . . . . .  . . +    +
-    "#]], expect![[r#"
+    "#]],
+        expect![[r#"
         IPv6    a b c d d2 e f host outside
         a       + + . . .  . . +    +
         b       + + . . .  . . +    +
@@ -52,12 +55,15 @@ fn walls_stand_without_bridge_netfilter() {
         f       . . . . .  . + +    +
         host    + + + + +  + + +    +
         outside . . . . .  . . +    +
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn walls_stand_with_bridge_netfilter() {
-    check_town(true, expect![[r#"
+    check_town(
+        true,
+        expect![[r#"
         IPv4    a b c d d2 e f host outside
         a       + + . . .  . . +    +
         b       + + . . .  . . +    +
@@ -68,7 +74,20 @@ fn walls_stand_with_bridge_netfilter() {
         f       . . . . .  . + +    +
         host    + + + + +  + + +    +
         outside . . . . .  . . +    +
-    "#]], expect![[""]]);
+    "#]],
+        expect![[r#"
+        IPv6    a b c d d2 e f host outside
+        a       + + . . .  . . +    +
+        b       + + . . .  . . +    +
+        c       . . + . .  . . +    +
+        d       . . . + +  . . .    .
+        d2      . . . + +  . . .    .
+        e       . . . . .  + . +    +
+        f       . . . . .  . + +    +
+        host    + + + + +  + + +    +
+        outside . . . . .  . . +    +
+    "#]],
+    );
 }
 
 #[test]
@@ -81,7 +100,10 @@ fn one_family_is_enough() {
             lab.sandbox(name, network, &[]);
         }
         let places = ["a", "b", "x", "y", "host", "outside"];
-        lab.check_reach(&places, false, expect![[r#"
+        lab.check_reach(
+            &places,
+            false,
+            expect![[r#"
             IPv4    a b x y host outside
             a       + +     +    +
             b       + +     +    +
@@ -89,8 +111,12 @@ fn one_family_is_enough() {
             y
             host    + +     +    +
             outside . .     +    +
-        "#]]);
-        lab.check_reach(&places, true, expect![[r#"
+        "#]],
+        );
+        lab.check_reach(
+            &places,
+            true,
+            expect![[r#"
             IPv6    a b x y host outside
             a
             b
@@ -98,12 +124,16 @@ fn one_family_is_enough() {
             y           + + +    +
             host        + + +    +
             outside     . . +    +
-        "#]]);
+        "#]],
+        );
         // What has no address of a family has no way to it either.
-        lab.check(&["a tcp [2001:db8::2]:7000", "x tcp 192.0.2.2:7000"], expect![[r#"
+        lab.check(
+            &["a tcp [2001:db8::2]:7000", "x tcp 192.0.2.2:7000"],
+            expect![[r#"
             a tcp [2001:db8::2]:7000: no route
             x tcp 192.0.2.2:7000: no route
-        "#]]);
+        "#]],
+        );
     });
 }
 
@@ -151,7 +181,16 @@ fn an_internal_network_has_no_way_out_even_with_routes() {
                 "outside tcp 10.3.0.2:7000",
                 "outside tcp [fd00:3::2]:7000",
             ],
-            expect![[""]],
+            expect![[r#"
+                d tcp 192.0.2.2:7000: no answer
+                d tcp [2001:db8::2]:7000: no answer
+                d ping 10.1.0.2: no answer
+                d tcp 10.1.0.2:7000: no answer
+                d tcp [fd00:1::2]:7000: no answer
+                a tcp 10.3.0.2:7000: no answer
+                outside tcp 10.3.0.2:7000: no answer
+                outside tcp [fd00:3::2]:7000: no answer
+            "#]],
         );
     });
 }

@@ -7,9 +7,7 @@ pub(crate) mod picture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pontoon::{
-    Attach, Config, Controller, EndpointSpec, Error, NetworkSpec, SandboxSpec,
-};
+use pontoon::{Attach, Config, Controller, EndpointSpec, Error, NetworkSpec, SandboxSpec};
 use pontoon_core::engine::{Host, Store};
 use pontoon_host::store::MemoryStore;
 use pontoon_testkit::TestEnvironment;
@@ -122,7 +120,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         before: |c| network(c, "one"),
         operation: |c| c.network_by_name("one")?.delete(),
     },
-    Scenario { name: "delete one of two networks", before: two_networks, operation: |c| c.network_by_name("two")?.delete() },
+    Scenario {
+        name: "delete one of two networks",
+        before: two_networks,
+        operation: |c| c.network_by_name("two")?.delete(),
+    },
     Scenario {
         name: "create an endpoint",
         before: |c| network(c, "one"),
@@ -151,5 +153,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         operation: |c| c.network_by_name("one")?.endpoint_by_name("a")?.delete(true),
     },
     Scenario { name: "attach to two networks with ports", before: two_networks, operation: attach },
-    Scenario { name: "delete a sandbox with two endpoints", before: attached, operation: |c| c.sandbox_of("box")?.delete() },
+    Scenario {
+        name: "delete a sandbox with two endpoints",
+        before: attached,
+        operation: |c| c.sandbox_of("box")?.delete(),
+    },
 ];

@@ -44,7 +44,8 @@ impl Picture {
         lines.extend(sockets());
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("proc is mounted");
         let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-        lines.extend(points.filter(|point| Path::new(point).starts_with(run_dir)).map(|point| format!("mount {point}")));
+        lines
+            .extend(points.filter(|point| Path::new(point).starts_with(run_dir)).map(|point| format!("mount {point}")));
         files(run_dir, &mut lines);
         for entry in fs::read_dir(run_dir.join("netns")).into_iter().flatten() {
             let path = entry.expect("the run directory can be read").path();

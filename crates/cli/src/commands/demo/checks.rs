@@ -59,7 +59,9 @@ impl Check<'_> {
             Packet::Connect(to) => connect(self.from, to, patient),
         };
         let (ok, detail) = match (&self.expected, answer) {
-            (Expected::Nothing, Answer::None(_)) | (Expected::Reply, Answer::Reply | Answer::Client(_)) => (true, String::new()),
+            (Expected::Nothing, Answer::None(_)) | (Expected::Reply, Answer::Reply | Answer::Client(_)) => {
+                (true, String::new())
+            }
             (Expected::Client(wanted), Answer::Client(seen)) => (seen == *wanted, format!("the server saw {seen}")),
             (Expected::Nothing, _) => (false, "there was an answer".to_owned()),
             (_, Answer::None(reason)) => (false, reason),

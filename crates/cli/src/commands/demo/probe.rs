@@ -109,7 +109,9 @@ pub(super) fn connect(from: &Namespace, to: SocketAddr, patient: bool) -> Answer
     loop {
         match from.run(|| ask(to, wait)).and_then(|answer| answer) {
             Ok(text) => return text.trim().parse().map_or(Answer::Reply, Answer::Client),
-            Err(error) if !patient || Instant::now() >= deadline => return Answer::None(format!("no connection: {error}")),
+            Err(error) if !patient || Instant::now() >= deadline => {
+                return Answer::None(format!("no connection: {error}"));
+            }
             Err(_) => sleep(PAUSE),
         }
     }

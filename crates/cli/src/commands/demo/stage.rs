@@ -129,13 +129,19 @@ impl Stage {
 
     /// Starts a server in every place that has something to say.
     pub(super) fn serve(&self) -> Result<Vec<Server>, Failure> {
-        let served =
-            [("web", PUBLISHED.1), ("web", UNPUBLISHED), ("db", PUBLISHED.1), ("safe", PUBLISHED.1), ("outside", OUTSIDE)];
+        let served = [
+            ("web", PUBLISHED.1),
+            ("web", UNPUBLISHED),
+            ("db", PUBLISHED.1),
+            ("safe", PUBLISHED.1),
+            ("outside", OUTSIDE),
+        ];
         let mut servers = Vec::new();
         for (name, port) in served {
             let place = self.place(name)?;
             let server = Server::start(place, port);
-            servers.push(server.map_err(|error| Failure::because(format!("cannot serve port {port} in {name}"), error))?);
+            servers
+                .push(server.map_err(|error| Failure::because(format!("cannot serve port {port} in {name}"), error))?);
         }
         Ok(servers)
     }
@@ -158,14 +164,20 @@ impl Stage {
         std::mem::take(&mut self.networks).iter().try_for_each(Network::delete)?;
         let controller = self.controller.take().ok_or_else(|| Failure::new("the demonstration is over"))?;
         controller.settle()?;
-        let mut left: Vec<String> = controller.diagnose()?.iter().map(|difference| difference.step.to_string()).collect();
+        let mut left: Vec<String> =
+            controller.diagnose()?.iter().map(|difference| difference.step.to_string()).collect();
         left.extend(controller.debts().into_iter().map(|(object, reason)| format!("{object} ({reason})")));
         drop(controller.stop()?);
         let mut verdicts = vec![Verdict::nothing_left("firewall, addresses, routes: nothing left on the host", left)];
-        verdicts.push(Verdict::nothing_left("interfaces: nothing left on the host", links(self.place("host")?, &["lo", "eth0"])?));
-        verdicts.push(Verdict::nothing_left("namespaces: nothing left on the host", entries(&self.run_dir.join("netns"))?));
+        verdicts.push(Verdict::nothing_left(
+            "interfaces: nothing left on the host",
+            links(self.place("host")?, &["lo", "eth0"])?,
+        ));
+        verdicts
+            .push(Verdict::nothing_left("namespaces: nothing left on the host", entries(&self.run_dir.join("netns"))?));
         self.strike_world()?;
-        verdicts.push(Verdict::nothing_left("interfaces: nothing left outside", links(self.place("outside")?, &["lo"])?));
+        verdicts
+            .push(Verdict::nothing_left("interfaces: nothing left outside", links(self.place("outside")?, &["lo"])?));
         Ok(verdicts)
     }
 
@@ -203,7 +215,8 @@ fn open(directory: &Directory, name: &str) -> Result<Controller, Failure> {
 }
 
 fn namespace(key: &Path) -> Result<Namespace, Failure> {
-    Namespace::open(key).map_err(|error| Failure::because(format!("cannot open the namespace {}", key.display()), error))
+    Namespace::open(key)
+        .map_err(|error| Failure::because(format!("cannot open the namespace {}", key.display()), error))
 }
 
 fn addresses(sandbox: &Sandbox) -> Result<Vec<IpAddr>, Failure> {

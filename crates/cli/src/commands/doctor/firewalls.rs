@@ -52,10 +52,8 @@ fn legacy() -> Option<Finding> {
 
 fn programs() -> Vec<Finding> {
     let ufw = read("/etc/ufw/ufw.conf").is_some_and(|text| text.lines().any(|line| line.trim() == "ENABLED=yes"));
-    let running = [
-        ("firewalld", Path::new("/run/firewalld").exists() || Path::new("/run/firewalld.pid").exists()),
-        ("ufw", ufw),
-    ];
+    let running =
+        [("firewalld", Path::new("/run/firewalld").exists() || Path::new("/run/firewalld.pid").exists()), ("ufw", ufw)];
     running
         .into_iter()
         .filter(|(_, there)| *there)

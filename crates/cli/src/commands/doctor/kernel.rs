@@ -28,7 +28,8 @@ fn user_namespaces() -> Option<Finding> {
     if !Path::new("/proc/self/ns/user").exists() {
         return Some(Finding::note("user namespaces: this kernel has none", "only root can use pontoon"));
     }
-    let forbidden = forbidding.iter().find(|(name, value, _)| read(&format!("/proc/sys/{name}")).as_deref() == Some(value));
+    let forbidden =
+        forbidding.iter().find(|(name, value, _)| read(&format!("/proc/sys/{name}")).as_deref() == Some(value));
     Some(match forbidden {
         None => Finding::ok("user namespaces: ordinary users may have them"),
         Some((name, value, allowed)) => Finding::note(
@@ -54,7 +55,9 @@ fn module(name: &str) -> Finding {
         (true, _) => Finding::ok(format!("{name}: loaded")),
         (_, true) => Finding::ok(format!("{name}: available")),
         // Without lists nothing is known: creating a network will tell.
-        _ if known.is_empty() => Finding::ok(format!("{name}: built in or unknown, this kernel has no list of its modules")),
+        _ if known.is_empty() => {
+            Finding::ok(format!("{name}: built in or unknown, this kernel has no list of its modules"))
+        }
         _ => Finding::wrong(
             format!("{name}: this kernel does not have it"),
             format!("install the package with the kernel's modules, or a kernel with CONFIG_{}", name.to_uppercase()),
@@ -78,8 +81,10 @@ fn forwarding() -> Finding {
 /// With br_netfilter, packets inside a bridge pass the IP firewall.
 fn bridge_filter() -> Option<Finding> {
     let names = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"];
-    let on: Vec<_> =
-        names.into_iter().filter(|name| read(&format!("/proc/sys/net/bridge/{name}")).as_deref() == Some("1")).collect();
+    let on: Vec<_> = names
+        .into_iter()
+        .filter(|name| read(&format!("/proc/sys/net/bridge/{name}")).as_deref() == Some("1"))
+        .collect();
     (!on.is_empty()).then(|| {
         Finding::note(
             format!("br_netfilter: {} on", on.join(" and ")),
@@ -104,7 +109,9 @@ pub(super) fn surveyed(profile: &HostProfile) -> Vec<Finding> {
         },
         match profile.publishes {
             true => Finding::ok("ports: published on the machine"),
-            false => Finding::note("ports: published in a user namespace only", "run as root to publish them on the machine"),
+            false => {
+                Finding::note("ports: published in a user namespace only", "run as root to publish them on the machine")
+            }
         },
     ]
 }

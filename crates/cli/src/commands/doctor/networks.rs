@@ -40,9 +40,8 @@ pub(super) fn find(controller: &Controller) -> Result<Vec<Finding>, Failure> {
 
 fn conflicts(record: &NetworkRecord, routes: &[Route]) -> Vec<Finding> {
     let bridge = bridge(record);
-    let foreign = |route: &&Route| {
-        route.to.prefix_len() > 0 && route.interface != bridge && !route.interface.starts_with(BRIDGE)
-    };
+    let foreign =
+        |route: &&Route| route.to.prefix_len() > 0 && route.interface != bridge && !route.interface.starts_with(BRIDGE);
     let mut findings = Vec::new();
     for pool in &record.pools {
         let overlaps = |route: &&Route| route.to.contains(&pool.prefix) || pool.prefix.contains(&route.to);
@@ -72,7 +71,10 @@ fn mtu(record: &NetworkRecord, routes: &[Route]) -> Option<Finding> {
     let ours = record.config.get("mtu")?.as_u64()?;
     (!record.spec.internal && ours > theirs).then(|| {
         Finding::wrong(
-            format!("networks: {} has an MTU of {ours}, the way out on {} has {theirs}", record.spec.name, way_out.interface),
+            format!(
+                "networks: {} has an MTU of {ours}, the way out on {} has {theirs}",
+                record.spec.name, way_out.interface
+            ),
             format!("make the network again with -o com.docker.network.driver.mtu={theirs}"),
         )
     })

@@ -17,7 +17,13 @@ pub(super) fn find(controller: &Controller) -> Result<Vec<Finding>, Failure> {
     }
     // What the start put right was wrong before.
     let restored = controller.restored();
-    findings.extend(restored.repaired.done.iter().map(|step| Finding::note(format!("host: put right just now: {step}"), "nothing to do")));
+    findings.extend(
+        restored
+            .repaired
+            .done
+            .iter()
+            .map(|step| Finding::note(format!("host: put right just now: {step}"), "nothing to do")),
+    );
     findings.extend(differences.into_iter().map(|difference| {
         Finding::wrong(format!("host: not as it should be: {}", difference.step), "`pontoon repair` takes this step")
     }));

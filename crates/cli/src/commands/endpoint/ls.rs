@@ -35,7 +35,11 @@ struct Row {
 impl Ls {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
         let mut rows = context.look(|controller| {
-            controller.endpoints().iter().map(|endpoint| row(controller, endpoint.info()?)).collect::<Result<Vec<_>, _>>()
+            controller
+                .endpoints()
+                .iter()
+                .map(|endpoint| row(controller, endpoint.info()?))
+                .collect::<Result<Vec<_>, _>>()
         })?;
         rows.sort_by(|a, b| (&a.network, &a.name).cmp(&(&b.network, &b.name)));
         if context.json() {
@@ -47,7 +51,14 @@ impl Ls {
                 ["ENDPOINT ID", "NAME", "NETWORK", "SANDBOX", "INTERFACE", "ADDRESSES"],
                 rows.into_iter().map(|row| {
                     let addresses = row.addresses.join(", ");
-                    [output::short(&row.id, self.no_trunc), row.name, row.network, row.sandbox, row.interface, addresses]
+                    [
+                        output::short(&row.id, self.no_trunc),
+                        row.name,
+                        row.network,
+                        row.sandbox,
+                        row.interface,
+                        addresses,
+                    ]
                 }),
             );
         }

@@ -57,7 +57,9 @@ impl Connect {
         }
         match self.link_local_ip.is_empty() {
             true => Ok(()),
-            false => Err(Failure::usage("--link-local-ip is not supported yet: addresses come from the network's subnets")),
+            false => {
+                Err(Failure::usage("--link-local-ip is not supported yet: addresses come from the network's subnets"))
+            }
         }
     }
 

@@ -83,7 +83,9 @@ impl Create {
 
     fn spec(&self) -> Result<NetworkSpec, Failure> {
         if let Some(scope) = self.scope.as_deref().filter(|scope| *scope != "local") {
-            return Err(Failure::usage(format!("scope {scope} is not supported yet: this version has local networks only")));
+            return Err(Failure::usage(format!(
+                "scope {scope} is not supported yet: this version has local networks only"
+            )));
         }
         if self.ingress {
             return Err(Failure::usage("--ingress is not supported yet: this version has local networks only"));
@@ -139,15 +141,15 @@ fn owner<'a>(
 ) -> Result<&'a mut PoolSpec, Failure> {
     let found = pools.iter_mut().find(|pool| pool.subnet.is_some_and(|subnet| subnet.contains(&address)));
     found.ok_or_else(|| {
-        Failure::usage(format!("{what} {value} is in none of the subnets")).hinted("give --subnet with a subnet that holds it")
+        Failure::usage(format!("{what} {value} is in none of the subnets"))
+            .hinted("give --subnet with a subnet that holds it")
     })
 }
 
 fn once<T: std::fmt::Display>(before: Option<T>, what: &str, pool: &PoolSpec) -> Result<(), Failure> {
     match (before, pool.subnet) {
-        (Some(before), Some(subnet)) => {
-            Err(Failure::usage(format!("subnet {subnet} has a {what} already, {before}")).hinted(format!("give one {what} a subnet")))
-        }
+        (Some(before), Some(subnet)) => Err(Failure::usage(format!("subnet {subnet} has a {what} already, {before}"))
+            .hinted(format!("give one {what} a subnet"))),
         _ => Ok(()),
     }
 }

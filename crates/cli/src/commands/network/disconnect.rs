@@ -22,11 +22,10 @@ impl Disconnect {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
         let disconnected = context.change("disconnecting", |controller| self.disconnect(controller))?;
         match disconnected {
-            Some(false) => Err(Failure::new(format!(
-                "sandbox {} is not connected to network {}",
-                self.sandbox, self.network
-            ))
-            .hinted(format!("`pontoon network inspect {}` shows who is", self.network))),
+            Some(false) => {
+                Err(Failure::new(format!("sandbox {} is not connected to network {}", self.sandbox, self.network))
+                    .hinted(format!("`pontoon network inspect {}` shows who is", self.network)))
+            }
             _ => Ok(0),
         }
     }

@@ -77,9 +77,8 @@ pub(crate) fn inspect_all(
     names: &[String],
     describe: impl Fn(&Controller, &str) -> Result<Vec<Value>, Failure>,
 ) -> Outcome {
-    let outcomes = context.look(|controller| {
-        Ok(names.iter().map(|name| describe(controller, name)).collect::<Vec<_>>())
-    })?;
+    let outcomes =
+        context.look(|controller| Ok(names.iter().map(|name| describe(controller, name)).collect::<Vec<_>>()))?;
     let (mut found, mut status) = (Vec::new(), 0);
     for outcome in outcomes {
         match outcome {

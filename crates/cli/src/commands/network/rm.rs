@@ -19,6 +19,8 @@ pub(crate) struct Rm {
 
 impl Rm {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
-        each(context, "removing", &self.networks, self.force, |controller, name| controller.find_network(name)?.delete())
+        each(context, "removing", &self.networks, self.force, |controller, name| {
+            controller.find_network(name)?.delete()
+        })
     }
 }

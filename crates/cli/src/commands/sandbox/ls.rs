@@ -46,7 +46,8 @@ impl Ls {
             output::table(
                 ["NAME", "ID", "NETWORKS", "ADDRESSES", "PORTS", "CREATED"],
                 rows.into_iter().map(|row| {
-                    let [networks, addresses, ports] = [row.networks, row.addresses, row.ports].map(|list| list.join(", "));
+                    let [networks, addresses, ports] =
+                        [row.networks, row.addresses, row.ports].map(|list| list.join(", "));
                     let id = output::short(&row.id, self.no_trunc);
                     [row.name, id, networks, addresses, ports, time::ago(row.created, now)]
                 }),
@@ -64,7 +65,8 @@ fn row(controller: &Controller, sandbox: &Sandbox) -> Result<Row, Failure> {
         networks.push(controller.network_by_id(&info.network.to_string())?.info()?.spec.name.clone());
         addresses.extend(info.addresses.iter().map(|prefix| prefix.addr().to_string()));
     }
-    let ports = bindings(sandbox)?.iter().map(describe).map(|(inside, outside)| format!("{outside}->{inside}")).collect();
+    let ports =
+        bindings(sandbox)?.iter().map(describe).map(|(inside, outside)| format!("{outside}->{inside}")).collect();
     Ok(Row {
         name: record.spec.name.clone(),
         id: sandbox.id().to_string(),

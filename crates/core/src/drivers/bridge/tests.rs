@@ -99,12 +99,15 @@ fn a_network_without_options() {
         address 172.18.0.1/16 on pn-abababababab in host
         address 172.18.0.2/16 on eth0 in sandbox efefefefefef
         hold 0.0.0.0:8080/tcp
-    "#]].assert_eq(&render(NetworkSpec::new("n")));
+    "#]]
+    .assert_eq(&render(NetworkSpec::new("n")));
 }
 
 #[test]
 fn internal() {
-    check_difference(NetworkSpec::new("n").internal(true), expect![[r#"
+    check_difference(
+        NetworkSpec::new("n").internal(true),
+        expect![[r#"
         - sysctl net.ipv4.ip_forward = 1 in host
         - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
         - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin
@@ -117,30 +120,39 @@ fn internal() {
         + veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500
         + element from pn-abababababab : jump from_internal
         + element to pn-abababababab : jump to_internal
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn without_inter_container_communication() {
     let spec = NetworkSpec::new("n").option("com.docker.network.bridge.enable_icc", "false");
-    check_difference(spec, expect![[r#"
+    check_difference(
+        spec,
+        expect![[r#"
         - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin
         - element same_bridge pn-abababababab
         + veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 isolated hairpin
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn without_masquerading() {
     let spec = NetworkSpec::new("n").option("com.docker.network.bridge.enable_ip_masquerade", "0");
-    check_difference(spec, expect![[r#"
+    check_difference(
+        spec,
+        expect![[r#"
         - element masquerade4 172.18.0.0/16
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn dual_stack() {
-    check_difference(NetworkSpec::new("n").ipv6(true), expect![[r#"
+    check_difference(
+        NetworkSpec::new("n").ipv6(true),
+        expect![[r#"
         - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
         + sysctl net.ipv6.conf.all.forwarding = 1 in host
         + sysctl net.ipv6.conf.default.forwarding = 1 in host
@@ -153,12 +165,15 @@ fn dual_stack() {
         + address fd00::1/64 on pn-abababababab in host
         + address fd00::2/64 on eth0 in sandbox efefefefefef
         + hold [::]:8080/tcp
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn ipv6_only() {
-    check_difference(NetworkSpec::new("n").ipv6(true).ipv4(false), expect![[r#"
+    check_difference(
+        NetworkSpec::new("n").ipv6(true).ipv4(false),
+        expect![[r#"
         - sysctl net.ipv4.ip_forward = 1 in host
         - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
         - element subnets4 172.18.0.0/16
@@ -180,7 +195,8 @@ fn ipv6_only() {
         + address fd00::1/64 on pn-abababababab in host
         + address fd00::2/64 on eth0 in sandbox efefefefefef
         + hold [::]:8080/tcp
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -189,7 +205,9 @@ fn name_mtu_and_prefix() {
         .option("com.docker.network.bridge.name", "mybridge")
         .option("com.docker.network.driver.mtu", "9000")
         .option("com.docker.network.container_iface_prefix", "net");
-    check_difference(spec.clone(), expect![[r#"
+    check_difference(
+        spec.clone(),
+        expect![[r#"
         - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
         - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin
         - element bridges pn-abababababab
@@ -204,7 +222,8 @@ fn name_mtu_and_prefix() {
         + element to mybridge : jump to_nat
         + element on_link4 172.18.0.0/16 . mybridge
         + address 172.18.0.1/16 on mybridge in host
-    "#]]);
+    "#]],
+    );
     let driver = Bridge::default();
     let config = BridgeConfig::parse(&spec.options).unwrap();
     assert_eq!(Driver::interface_prefix(&driver, &config), "net");

@@ -1,0 +1,133 @@
+//! `pontoon run`: a server that is reachable, and gone without a trace when it ends.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+
+use common::{command, eventually, json, like_before, ok, pontoon, signal, snapshot, start};
+use pontoon_testkit::{isolated, run};
+
+/// Makes a namespace `outside` that reaches the test's namespace at 192.0.2.1.
+fn outside() {
+    for line in [
+        "netns add outside",
+        "link add uplink type veth peer name eth0 netns outside",
+        "addr add 192.0.2.1/24 dev uplink",
+        "link set uplink up",
+        "-n outside addr add 192.0.2.9/24 dev eth0",
+        "-n outside link set eth0 up",
+    ] {
+        run("ip", &line.split(' ').collect::<Vec<_>>());
+    }
+}
+
+fn fetch(url: &str) -> Option<String> {
+    let fetched = Command::new("ip")
+        .args(["netns", "exec", "outside", "busybox", "wget", "-q", "-T", "2", "-O", "-", url])
+        .output();
+    let fetched = fetched.expect("busybox runs");
+    fetched.status.success().then(|| String::from_utf8_lossy(&fetched.stdout).into_owned())
+}
+
+#[test]
+fn a_server_is_reachable_and_gone_without_a_trace() {
+    isolated(|| {
+        outside();
+        fs::create_dir("/run/www").unwrap();
+        fs::write("/run/www/index.html", "hello\n").unwrap();
+        ok(&["network", "create", "default"]);
+        let before = snapshot();
+        let server = start(&[
+            "run", "--name", "web", "-p", "8080:80", "--", "busybox", "httpd", "-f", "-p", "80", "-h", "/run/www",
+        ]);
+        eventually("the server", || fetch("http://192.0.2.1:8080/").is_some());
+        assert_eq!(fetch("http://192.0.2.1:8080/").as_deref(), Some("hello\n"));
+        // Others use the state meanwhile.
+        assert_eq!(json(&["sandbox", "ls"])[0]["Name"], "web");
+        assert_eq!(ok(&["port", "web"]), "80/tcp -> 0.0.0.0:8080\n");
+        let ended = signal(server, "TERM");
+        assert_eq!((ended.status, ended.stderr.as_str()), (128 + 15, ""));
+        like_before(&before);
+        assert_eq!(fetch("http://192.0.2.1:8080/"), None);
+        assert_eq!(json(&["sandbox", "ls"]), serde_json::json!([]));
+    });
+}
+
+#[test]
+fn a_killed_run_is_cleaned_up_by_the_next_command() {
+    isolated(|| {
+        ok(&["network", "create", "default"]);
+        let before = snapshot();
+        let mut sleeper = start(&["run", "-p", "8080:80", "--", "sleep", "1"]);
+        eventually("the sandbox", || json(&["sandbox", "ls"]).as_array().is_some_and(|all| all.len() == 1));
+        sleeper.kill().unwrap();
+        sleeper.wait().unwrap();
+        assert_eq!(json(&["sandbox", "ls"]), serde_json::json!([]));
+        like_before(&before);
+    });
+}
+
+#[test]
+fn signals_are_passed_on() {
+    isolated(|| {
+        for (name, number) in
+            [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3), ("USR1", 10), ("USR2", 12), ("WINCH", 28)]
+        {
+            let script = format!("trap 'exit {}' {name}; echo ready; while :; do sleep 0.02; done", number + 40);
+            let mut child = start(&["run", "--", "sh", "-c", &script]);
+            let mut line = String::new();
+            BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+            assert_eq!(line, "ready\n");
+            assert_eq!(signal(child, name).status, number + 40, "{name}");
+        }
+    });
+}
+
+#[test]
+fn the_status_is_the_commands_own() {
+    isolated(|| {
+        let status = |arguments: &[&str]| pontoon(arguments).status;
+        assert_eq!(status(&["run", "--", "true"]), 0);
+        assert_eq!(status(&["run", "--", "sh", "-c", "exit 7"]), 7);
+        assert_eq!(status(&["run", "--", "sh", "-c", "kill -9 $$"]), 128 + 9);
+        assert_eq!(status(&["run", "--", "/nonexistent"]), 127);
+        assert_eq!(status(&["run", "--", "/etc/passwd"]), 126);
+        assert_eq!(status(&["run", "--network", "nowhere", "--", "true"]), 125);
+        assert_eq!(status(&["run"]), 2);
+        ok(&["sandbox", "create", "s"]);
+        assert_eq!(status(&["sandbox", "exec", "s", "--", "sh", "-c", "exit 9"]), 9);
+        assert_eq!(status(&["sandbox", "exec", "s", "/nonexistent"]), 127);
+        assert_eq!(status(&["sandbox", "exec", "nobody", "true"]), 125);
+        ok(&["sandbox", "rm", "s"]);
+        assert_eq!(json(&["sandbox", "ls"]), serde_json::json!([]));
+    });
+}
+
+#[test]
+fn namespaces_are_as_asked() {
+    isolated(|| {
+        let inside =
+            |arguments: &[&str], script: &str| ok(&[&["run"], arguments, &["--", "sh", "-c", script]].concat());
+        assert_eq!(inside(&["--hostname", "web"], "hostname"), "web\n");
+        assert_eq!(
+            inside(&["--network", "none"], "ls /proc/self/net/dev_snmp6 | wc -l; ip -o link | wc -l").lines().last(),
+            Some("1")
+        );
+        let mine = fs::read_link("/proc/self/ns/net").unwrap();
+        assert_eq!(inside(&["--network", "host"], "readlink /proc/self/ns/net").trim(), mine.to_string_lossy());
+        ok(&["network", "create", "a", "--subnet", "10.1.0.0/24"]);
+        ok(&["sandbox", "create", "s", "--network", "a,ip=10.1.0.7"]);
+        assert!(inside(&["--network", "sandbox:s"], "ip -o addr").contains("10.1.0.7/24"));
+        assert!(inside(&["--network", "a,mac=02:00:00:00:00:07"], "ip -o link").contains("02:00:00:00:00:07"));
+    });
+}
+
+#[test]
+fn options_stop_at_the_command() {
+    isolated(|| {
+        let output = command(&["run", "--network", "none", "echo", "-p", "--network", "x", "--plan"]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "-p --network x --plan\n");
+    });
+}

@@ -1,0 +1,32 @@
+//! Completion, manual pages, version: what needs no network.
+
+mod common;
+
+use common::{ok, pontoon};
+
+#[test]
+fn every_shell_has_a_completion() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(ok(&["completion", shell]).contains("sandbox"), "{shell}");
+    }
+}
+
+#[test]
+fn every_command_has_a_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("man");
+    ok(&["man", path.to_str().unwrap()]);
+    let mut pages: Vec<_> =
+        path.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    pages.sort();
+    assert!(pages.contains(&"pontoon-network-create.1".to_owned()), "{pages:?}");
+    assert!(!pages.iter().any(|page| page.contains("hold")), "{pages:?}");
+}
+
+#[test]
+fn the_version_is_told() {
+    let version = concat!("pontoon ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(ok(&["version"]), version);
+    assert_eq!(ok(&["--version"]), version);
+    assert_eq!(pontoon(&["nonsense"]).status, 2);
+}

@@ -1,0 +1,327 @@
+//! What administrators and other programs break: `diagnose` names it, traffic shows it, `repair` mends it.
+
+#[path = "packets/lab.rs"]
+#[allow(dead_code, reason = "this program uses a part of it")]
+mod lab;
+#[path = "packets/probe.rs"]
+mod probe;
+
+use expect_test::{Expect, expect};
+use pontoon_testkit::{ip_json, run};
+
+use lab::{Lab, dual, lab};
+use probe::Proto;
+
+const TRAFFIC: &[&str] = &[
+    "outside tcp 192.0.2.1:8080",
+    "outside tcp [2001:db8::1]:8080",
+    "near tcp 10.1.0.2:80",
+    "host tcp 127.0.0.1:8080",
+    "web tcp 192.0.2.2:7000",
+    "web tcp [2001:db8::2]:7000",
+];
+
+/// Breaks something, and compares what the doctor says and what traffic fails; then repairs it all.
+fn check(accident: impl FnOnce(&Lab), expected: Expect) {
+    lab(|mut lab| {
+        let network = lab.network(dual(1).option("com.docker.network.bridge.name", "br1"));
+        lab.sandbox("web", &network, &["8080:80"]);
+        lab.sandbox("near", &network, &[]);
+        lab.serve("web", Proto::Tcp, 80);
+        assert_eq!(broken(&lab), "", "before");
+        assert_eq!(lab.controller.diagnose().unwrap(), []);
+        let mac = bridge_mac();
+        accident(&lab);
+        let steps = lab.controller.diagnose().expect("the host can be read");
+        let steps: String = steps.iter().map(|difference| format!("{}\n", difference.step)).collect();
+        expected.assert_eq(&format!("{}broken:\n{}", named(&lab, steps).replace(&mac, "mac-br1"), broken(&lab)));
+        let repaired = lab.controller.repair().expect("repairs");
+        assert_eq!(repaired.failed, []);
+        assert_eq!(broken(&lab), "", "after the repair");
+        assert_eq!(lab.controller.diagnose().unwrap(), []);
+    });
+}
+
+/// Returns the traffic that does not pass.
+fn broken(lab: &Lab) -> String {
+    let answers = lab.answers(TRAFFIC);
+    answers.lines().filter(|answer| !answer.contains(" sees ")).map(|answer| format!("{answer}\n")).collect()
+}
+
+/// Replaces what is random by what it stands for.
+fn named(lab: &Lab, text: String) -> String {
+    lab.controller.sandboxes().iter().fold(text, |text, sandbox| {
+        let record = sandbox.endpoints()[0].record().expect("an endpoint");
+        let name = &record.spec.name;
+        text.replace(record.host_ifname().as_str(), &format!("pv-{name}"))
+            .replace(&record.mac.to_string(), &format!("mac-{name}"))
+            .replace(&sandbox.id().to_string(), name)
+            .replace(&sandbox.id().short(), name)
+    })
+}
+
+fn bridge_mac() -> String {
+    let link = &ip_json(&["link", "show", "br1"])[0];
+    link["address"].as_str().expect("a bridge has an address").to_owned()
+}
+
+fn veth(lab: &Lab) -> String {
+    let web = lab.controller.sandbox_of("web").unwrap();
+    web.endpoints()[0].record().unwrap().host_ifname().to_string()
+}
+
+#[test]
+fn the_ruleset_flushed() {
+    check(
+        |_| drop(run("nft", &["flush", "ruleset"])),
+        expect![[r#"
+        + ruleset inet pontoon 7b72421762d7b796
+        + element bridges br1
+        + element same_bridge br1
+        + element to br1 : jump to_nat
+        + element subnets4 10.1.0.0/24
+        + element subnets6 fd00:1::/64
+        + element on_link4 10.1.0.0/24 . br1
+        + element on_link6 fd00:1::/64 . br1
+        + element masquerade4 10.1.0.0/24
+        + element masquerade6 fd00:1::/64
+        + element open4 10.1.0.2 . tcp . 80
+        + element open6 fd00:1::2 . tcp . 80
+        + element publish_any4 tcp . 8080 : 10.1.0.2 . 80
+        + element publish_any6 tcp . 8080 : fd00:1::2 . 80
+        broken:
+        outside tcp 192.0.2.1:8080: no answer
+        outside tcp [2001:db8::1]:8080: no answer
+        host tcp 127.0.0.1:8080: no answer
+    "#]],
+    );
+}
+
+#[test]
+fn the_bridge_deleted() {
+    check(
+        |_| drop(run("ip", &["link", "delete", "br1"])),
+        expect![[r#"
+            + bridge br1 mac mac-br1 mtu 1500 route-localnet ipv6
+            + address 10.1.0.1/24 on br1 in host
+            + address fd00:1::1/64 on br1 in host
+            ~ veth pv-near on - to eth0 in sandbox near mac mac-near mtu 1500 -> veth pv-near on br1 to eth0 in sandbox near mac mac-near mtu 1500 hairpin
+            ~ veth pv-web on - to eth0 in sandbox web mac mac-web mtu 1500 -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+            broken:
+            outside tcp 192.0.2.1:8080: no route
+            outside tcp [2001:db8::1]:8080: no answer
+            near tcp 10.1.0.2:80: no answer
+            host tcp 127.0.0.1:8080: no answer
+            web tcp 192.0.2.2:7000: no answer
+            web tcp [2001:db8::2]:7000: no answer
+        "#]],
+    );
+}
+
+#[test]
+fn the_bridge_down() {
+    check(
+        |_| drop(run("ip", &["link", "set", "br1", "down"])),
+        expect![[r#"
+            ~ bridge br1 mac 02:00:00:00:00:00 mtu 1500 route-localnet ipv6 -> bridge br1 mac mac-br1 mtu 1500 route-localnet ipv6
+            + address fd00:1::1/64 on br1 in host
+            broken:
+            outside tcp 192.0.2.1:8080: no route
+            outside tcp [2001:db8::1]:8080: no answer
+            near tcp 10.1.0.2:80: no answer
+            host tcp 127.0.0.1:8080: no answer
+            web tcp 192.0.2.2:7000: no answer
+            web tcp [2001:db8::2]:7000: no answer
+        "#]],
+    );
+}
+
+#[test]
+fn the_bridges_address_deleted() {
+    check(
+        |_| drop(run("ip", &["address", "delete", "10.1.0.1/24", "dev", "br1"])),
+        expect![[r#"
+        + address 10.1.0.1/24 on br1 in host
+        broken:
+        outside tcp 192.0.2.1:8080: no route
+        host tcp 127.0.0.1:8080: no answer
+        web tcp 192.0.2.2:7000: no answer
+    "#]],
+    );
+}
+
+#[test]
+fn a_sandboxs_address_deleted() {
+    check(
+        |lab| drop(lab.inside("web", &["ip", "address", "delete", "10.1.0.2/24", "dev", "eth0"])),
+        expect![[r#"
+            + address 10.1.0.2/24 on eth0 in sandbox web
+            + route 0.0.0.0/0 via 10.1.0.1 on eth0 in sandbox web
+            broken:
+            outside tcp 192.0.2.1:8080: no answer
+            near tcp 10.1.0.2:80: no answer
+            host tcp 127.0.0.1:8080: no answer
+            web tcp 192.0.2.2:7000: no route
+        "#]],
+    );
+}
+
+#[test]
+fn a_sandboxs_default_routes_deleted() {
+    check(
+        |lab| {
+            lab.inside("web", &["ip", "route", "delete", "default"]);
+            lab.inside("web", &["ip", "-6", "route", "delete", "default"]);
+        },
+        expect![[r#"
+            + route 0.0.0.0/0 via 10.1.0.1 on eth0 in sandbox web
+            + route ::/0 via fd00:1::1 on eth0 in sandbox web
+            broken:
+            outside tcp 192.0.2.1:8080: no answer
+            outside tcp [2001:db8::1]:8080: no answer
+            web tcp 192.0.2.2:7000: no route
+            web tcp [2001:db8::2]:7000: no route
+        "#]],
+    );
+}
+
+#[test]
+fn a_veth_down() {
+    check(
+        |lab| drop(run("ip", &["link", "set", &veth(lab), "down"])),
+        expect![[r#"
+        ~ veth pv-web on - to eth0 in sandbox web mac mac-web mtu 1500 hairpin -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+        broken:
+        outside tcp 192.0.2.1:8080: no answer
+        outside tcp [2001:db8::1]:8080: no answer
+        near tcp 10.1.0.2:80: no answer
+        host tcp 127.0.0.1:8080: no answer
+        web tcp 192.0.2.2:7000: no answer
+        web tcp [2001:db8::2]:7000: no answer
+    "#]],
+    );
+}
+
+#[test]
+fn a_sandboxs_interface_down() {
+    check(
+        |lab| drop(lab.inside("web", &["ip", "link", "set", "eth0", "down"])),
+        expect![[r#"
+        ~ veth pv-web on br1 to - in sandbox web mac mac-web mtu 1500 hairpin -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+        + address fd00:1::2/64 on eth0 in sandbox web
+        + route 0.0.0.0/0 via 10.1.0.1 on eth0 in sandbox web
+        + route ::/0 via fd00:1::1 on eth0 in sandbox web
+        broken:
+        outside tcp 192.0.2.1:8080: no answer
+        outside tcp [2001:db8::1]:8080: no answer
+        near tcp 10.1.0.2:80: no answer
+        host tcp 127.0.0.1:8080: no answer
+        web tcp 192.0.2.2:7000: no route
+        web tcp [2001:db8::2]:7000: no route
+    "#]],
+    );
+}
+
+#[test]
+fn a_veth_without_its_bridge() {
+    check(
+        |lab| drop(run("ip", &["link", "set", &veth(lab), "nomaster"])),
+        expect![[r#"
+        ~ veth pv-web on - to eth0 in sandbox web mac mac-web mtu 1500 -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+        broken:
+        outside tcp 192.0.2.1:8080: no answer
+        outside tcp [2001:db8::1]:8080: no answer
+        near tcp 10.1.0.2:80: no answer
+        host tcp 127.0.0.1:8080: no answer
+        web tcp 192.0.2.2:7000: no answer
+        web tcp [2001:db8::2]:7000: no answer
+    "#]],
+    );
+}
+
+#[test]
+fn a_veth_deleted() {
+    check(
+        |lab| drop(run("ip", &["link", "delete", &veth(lab)])),
+        expect![[r#"
+        + veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+        + address 10.1.0.2/24 on eth0 in sandbox web
+        + address fd00:1::2/64 on eth0 in sandbox web
+        + route 0.0.0.0/0 via 10.1.0.1 on eth0 in sandbox web
+        + route ::/0 via fd00:1::1 on eth0 in sandbox web
+        broken:
+        outside tcp 192.0.2.1:8080: no answer
+        outside tcp [2001:db8::1]:8080: no answer
+        near tcp 10.1.0.2:80: no answer
+        host tcp 127.0.0.1:8080: no answer
+        web tcp 192.0.2.2:7000: no route
+        web tcp [2001:db8::2]:7000: no route
+    "#]],
+    );
+}
+
+#[test]
+fn an_element_deleted() {
+    check(
+        |_| drop(run("nft", &["delete", "element", "inet", "pontoon", "publish_any4", "{ tcp . 8080 }"])),
+        expect![[r#"
+            + element publish_any4 tcp . 8080 : 10.1.0.2 . 80
+            broken:
+            outside tcp 192.0.2.1:8080: no answer
+            host tcp 127.0.0.1:8080: no answer
+        "#]],
+    );
+}
+
+#[test]
+fn an_element_bent() {
+    check(
+        |_| {
+            run("nft", &["delete", "element", "inet", "pontoon", "publish_any4", "{ tcp . 8080 }"]);
+            run("nft", &["add", "element", "inet", "pontoon", "publish_any4", "{ tcp . 8080 : 10.1.0.3 . 80 }"]);
+        },
+        expect![[r#"
+            ~ element publish_any4 tcp . 8080 : 10.1.0.3 . 80 -> element publish_any4 tcp . 8080 : 10.1.0.2 . 80
+            broken:
+            outside tcp 192.0.2.1:8080: no answer
+            host tcp 127.0.0.1:8080: refused
+        "#]],
+    );
+}
+
+#[test]
+fn a_foreign_rule_in_our_chain() {
+    check(
+        |_| drop(run("nft", &["insert", "rule", "inet", "pontoon", "forward", "drop"])),
+        expect![[r#"
+        ~ ruleset inet pontoon damaged: other rules in chain forward -> ruleset inet pontoon 7b72421762d7b796
+        broken:
+        outside tcp 192.0.2.1:8080: no answer
+        outside tcp [2001:db8::1]:8080: no answer
+        near tcp 10.1.0.2:80: no answer
+        web tcp 192.0.2.2:7000: no answer
+        web tcp [2001:db8::2]:7000: no answer
+    "#]],
+    );
+}
+
+#[test]
+fn forwarding_off() {
+    check(
+        |_| drop(run("sh", &["-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"])),
+        expect![[r#"
+        ~ sysctl net.ipv4.ip_forward = 0 in host -> sysctl net.ipv4.ip_forward = 1 in host
+        broken:
+        outside tcp 192.0.2.1:8080: no answer
+        web tcp 192.0.2.2:7000: no answer
+    "#]],
+    );
+}
+
+#[test]
+fn a_sandboxs_namespace_unmounted() {
+    check(
+        |lab| drop(run("umount", &[&lab.controller.sandbox_of("web").unwrap().key().display().to_string()])),
+        expect![[""]],
+    );
+}
