@@ -56,7 +56,7 @@ fn a_network_and_a_container_come_and_go() {
         assert_same(&with_network, &snapshot());
         assert_observed(&host, &network);
         remove(&host, &network);
-        assert_same(&before, &snapshot());
+        assert_back_to(&before);
         assert_observed(&host, &Objects::new());
     });
 }
@@ -111,7 +111,7 @@ fn fail_everywhere(plan: &Plan, prepare: impl Fn(&LinuxHost)) {
         assert_eq!((error.step, error.cause.errno()), (step, Some(5)), "{error}");
         assert!(error.left_behind.is_empty(), "{:?}", error.left_behind);
         host.settle().unwrap();
-        assert_same(&before, &snapshot());
+        assert_back_to(&before);
     }
     at.store(usize::MAX, Ordering::Relaxed);
     host.apply(plan).unwrap();
@@ -151,7 +151,7 @@ fn refused(host: &LinuxHost, plan: &Plan, check: impl FnOnce(&HostError)) {
     check(&error.cause);
     assert!(error.left_behind.is_empty(), "{:?}", error.left_behind);
     host.settle().unwrap();
-    assert_same(&before, &snapshot());
+    assert_back_to(&before);
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn eight_threads_at_once() {
         });
         println!("200 attaches and detaches by 8 threads: {:?}", started.elapsed());
         host.settle().unwrap();
-        assert_same(&before, &snapshot());
+        assert_back_to(&before);
     });
 }
 
@@ -367,7 +367,7 @@ fn a_thousand_pairs() {
         println!("1000 pairs removed: {:?}", started.elapsed());
         host.settle().unwrap();
         println!("1000 pairs gone: {:?}", started.elapsed());
-        assert_same(&before, &snapshot());
+        assert_back_to(&before);
     });
 }
 

@@ -28,7 +28,7 @@ fn check(accident: impl FnOnce(&Lab), expected: Expect) {
         lab.sandbox("web", &network, &["8080:80"]);
         lab.sandbox("near", &network, &[]);
         lab.serve("web", Proto::Tcp, 80);
-        assert_eq!(broken(&lab), "", "before");
+        assert_eq!(soon_broken(&lab), "", "before");
         assert_eq!(lab.controller.diagnose().unwrap(), []);
         let mac = bridge_mac();
         accident(&lab);
@@ -37,7 +37,7 @@ fn check(accident: impl FnOnce(&Lab), expected: Expect) {
         expected.assert_eq(&format!("{}broken:\n{}", named(&lab, steps).replace(&mac, "mac-br1"), broken(&lab)));
         let repaired = lab.controller.repair().expect("repairs");
         assert_eq!(repaired.failed, []);
-        assert_eq!(broken(&lab), "", "after the repair");
+        assert_eq!(soon_broken(&lab), "", "after the repair");
         assert_eq!(lab.controller.diagnose().unwrap(), []);
     });
 }
@@ -46,6 +46,18 @@ fn check(accident: impl FnOnce(&Lab), expected: Expect) {
 fn broken(lab: &Lab) -> String {
     let answers = lab.answers(TRAFFIC);
     answers.lines().filter(|answer| !answer.contains(" sees ")).map(|answer| format!("{answer}\n")).collect()
+}
+
+/// Returns the traffic that does not pass within seconds: the kernel tells interfaces later that they are up.
+fn soon_broken(lab: &Lab) -> String {
+    let mut left = broken(lab);
+    for _ in 0..10 {
+        if left.is_empty() {
+            break;
+        }
+        left = broken(lab);
+    }
+    left
 }
 
 /// Replaces what is random by what it stands for.
@@ -321,7 +333,7 @@ fn forwarding_off() {
 #[test]
 fn a_sandboxs_namespace_unmounted() {
     check(
-        |lab| drop(run("umount", &[&lab.controller.sandbox_of("web").unwrap().key().display().to_string()])),
+        |lab| drop(run("umount", &["-l", &lab.controller.sandbox_of("web").unwrap().key().display().to_string()])),
         expect![[""]],
     );
 }

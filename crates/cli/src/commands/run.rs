@@ -122,7 +122,7 @@ impl Run {
 
 /// Returns a name that nobody has: the pid differs from others' here, the time from others' elsewhere.
 fn free_name() -> String {
-    format!("run-{}-{:04x}", std::process::id(), time::now() / 1000 & 0xffff)
+    format!("run-{}-{:04x}", std::process::id(), (time::now() / 1000) & 0xffff)
 }
 
 /// Opens a sandbox's namespace.

@@ -128,8 +128,18 @@ impl Run<'_> {
     /// A port that is down neither receives nor sends. It stays a port: leaving its bridge would wait for the kernel's
     /// readers once more, and comes with the deletion anyway.
     pub(super) fn retire(&mut self, target: impl Into<Target>) -> Result<(), HostError> {
-        let down = LinkChange { up: Some(false), group: Some(REAP_GROUP), ..LinkChange::new(target) };
         self.reap = true;
+        self.put_aside(target)
+    }
+
+    /// Makes a link of ours harmless that goes with its other end's namespace, probably.
+    pub(super) fn retire_pair(&mut self, index: u32) -> Result<(), HostError> {
+        self.retired.push(index);
+        self.put_aside(index)
+    }
+
+    fn put_aside(&mut self, target: impl Into<Target>) -> Result<(), HostError> {
+        let down = LinkChange { up: Some(false), group: Some(REAP_GROUP), ..LinkChange::new(target) };
         match self.route.request(&down.set()) {
             Err(Error::Refused(refusal)) if refusal.errno == libc::ENODEV => Ok(()),
             other => other.map_err(|e| error::failed(&e)),

@@ -1,6 +1,8 @@
 //! Deletions that nobody waits for: links of the reap group, and flows of ports that are not published any more.
 //!
-//! Deleting a link waits tens of milliseconds for the kernel's readers; all links of a group share one such wait.
+//! Deleting a link waits tens of milliseconds for the kernel's readers, with the lock of all links held; all links of a group
+//! share one such wait. The kernel itself deletes what is in a namespace that nobody holds any more, many at a time and with
+//! fewer waits, so pairs are left to it for a while. It is never relied upon: others may hold the namespace.
 
 use std::io;
 use std::mem;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use pontoon_core::engine::HostError;
 use pontoon_netlink::conntrack::FlowFilter;
-use pontoon_netlink::route::delete_group;
+use pontoon_netlink::route::{delete_group, link};
 use pontoon_netlink::{Error, Protocol, Socket};
 
 use super::firewall::forget_flows;
@@ -18,6 +20,11 @@ use super::{REAP_GROUP, error};
 
 /// How long deletions wait for more of their kind, and for whoever asked to be done: they hold the lock of all links.
 const LINGER: Duration = Duration::from_millis(2);
+/// How long the kernel may take to delete the links of a namespace that was let go.
+const GRACE: Duration = Duration::from_millis(60);
+/// How often it is looked whether it has, while somebody waits for it and while nobody does.
+const LOOK_OFTEN: Duration = Duration::from_micros(500);
+const LOOK_SELDOM: Duration = Duration::from_millis(10);
 /// Upper bound of a wait without a deadline: a kernel that takes longer is stuck.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -41,6 +48,8 @@ struct Work {
     flows: Vec<FlowFilter>,
     /// Whether there are links to delete.
     links: bool,
+    /// Links that the kernel should delete by itself.
+    expected: Vec<u32>,
     /// Whether somebody waits for the outcome.
     awaited: bool,
     failure: Option<HostError>,
@@ -69,6 +78,15 @@ impl Reaper {
         let mut work = self.shared.lock();
         work.asked += 1;
         work.links = true;
+        drop(work);
+        self.shared.changed.notify_all();
+    }
+
+    /// Asks for links to be deleted that probably go with their namespace.
+    pub(super) fn expect(&self, indices: Vec<u32>) {
+        let mut work = self.shared.lock();
+        work.asked += 1;
+        work.expected.extend(indices);
         drop(work);
         self.shared.changed.notify_all();
     }
@@ -130,6 +148,22 @@ impl Shared {
         self.changed.wait_timeout_while(work, LINGER, patient).unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Watches links go, for a while; returns whether all went.
+    fn went(&self, socket: &mut Socket, mut expected: Vec<u32>) -> bool {
+        let deadline = Instant::now() + GRACE;
+        loop {
+            // One that cannot be looked at is one that is left.
+            expected.retain(|index| !matches!(link(socket, *index), Ok(None)));
+            if expected.is_empty() || Instant::now() >= deadline {
+                return expected.is_empty();
+            }
+            let work = self.lock();
+            let pause = if work.awaited || work.closed { LOOK_OFTEN } else { LOOK_SELDOM };
+            // Whatever ends the pause early, looking again is right.
+            drop(self.changed.wait_timeout(work, pause));
+        }
+    }
+
     fn serve(&self, mut socket: Socket) {
         loop {
             let mut work = self.lock();
@@ -141,10 +175,11 @@ impl Shared {
             }
             let mut work = self.linger(work);
             let (serving, flows) = (work.asked, mem::take(&mut work.flows));
-            let links = mem::take(&mut work.links);
+            let (links, expected) = (mem::take(&mut work.links), mem::take(&mut work.expected));
             drop(work);
             forget_flows(&flows);
-            let outcome = if links { reap(&mut socket) } else { Ok(()) };
+            let left = links || !self.went(&mut socket, expected);
+            let outcome = if left { reap(&mut socket) } else { Ok(()) };
             let mut work = self.lock();
             work.done = serving;
             work.awaited = false;

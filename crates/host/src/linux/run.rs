@@ -122,14 +122,20 @@ pub(super) struct Run<'h> {
     pub(super) originals: BTreeMap<usize, (Key, String)>,
     /// Our addresses that went with a bridge, by step.
     pub(super) graves: BTreeMap<usize, Vec<Address>>,
-    /// Whether there is something in the reap group.
+    /// Whether there is something in the reap group that nobody else deletes.
     pub(super) reap: bool,
+    /// What is in the reap group and goes with its namespace, if nobody holds that.
+    pub(super) retired: Vec<u32>,
 }
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
         if self.reap {
             self.host.reaper.reap();
+        } else if !self.retired.is_empty() {
+            // The namespace can go only when the socket inside is closed.
+            self.inside.clear();
+            self.host.reaper.expect(std::mem::take(&mut self.retired));
         }
     }
 }
@@ -144,6 +150,7 @@ impl<'h> Run<'h> {
             originals: BTreeMap::new(),
             graves: BTreeMap::new(),
             reap: false,
+            retired: Vec::new(),
         })
     }
 

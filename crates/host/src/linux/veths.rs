@@ -139,7 +139,7 @@ impl Run<'_> {
             inside.pending.retain(|(_, index)| Some(*index) != gone);
         }
         match self.ours(&veth.name)? {
-            Some(present) if is_ours(&present) => self.retire(present.index),
+            Some(present) if is_ours(&present) => self.retire_pair(present.index),
             _ => Ok(()),
         }
     }

@@ -165,6 +165,16 @@ pub(crate) fn strip(value: &mut Value) {
     }
 }
 
+/// Waits until everything is as it was before: a bridge that loses its last port loses its carrier a moment later, and the
+/// kernel's own IPv6 routes follow that.
+pub(crate) fn assert_back_to(before: &Value) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    while snapshot() != *before && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_same(before, &snapshot());
+}
+
 /// Compares line by line, for a difference that can be read.
 pub(crate) fn assert_same(before: &Value, after: &Value) {
     let lines = |all: &Value| serde_json::to_string_pretty(all).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();

@@ -86,7 +86,17 @@ impl Lab {
         let sandbox = self.attach(name, network, ports).expect("attaches");
         self.places.insert(name.to_owned(), Namespace::open(sandbox.key()).expect("its namespace"));
         self.serve(name, Proto::Tcp, OPEN);
+        self.await_gateways(name, network);
         sandbox
+    }
+
+    /// Waits until packets pass: the kernel starts an interface's queue a moment after it was set up.
+    fn await_gateways(&self, name: &str, network: &Network) {
+        for pool in &network.info().expect("a record").pools {
+            let question = format!("{name} ping {}", pool.gateway.expect("a bridge has one"));
+            let passes = |_| self.answers(&[&question]).ends_with("answered\n");
+            assert!((0..10).any(passes), "{name} does not reach its gateway");
+        }
     }
 
     /// Attaches a sandbox that nobody asks anything.

@@ -11,6 +11,9 @@ use crate::errors::{FAILED, Failure, Outcome};
 use crate::output;
 use crate::values::key_value;
 
+/// A network's name, and what came of removing it.
+type Removed = (String, Result<(), Error>);
+
 /// Remove all networks that nothing is connected to
 #[derive(Args, Debug)]
 pub(crate) struct Prune {
@@ -55,7 +58,7 @@ impl Prune {
         Ok(status)
     }
 
-    fn prune(&self, controller: &Controller) -> Result<Vec<(String, Result<(), Error>)>, Error> {
+    fn prune(&self, controller: &Controller) -> Result<Vec<Removed>, Error> {
         let mut outcomes = Vec::new();
         for network in controller.networks() {
             let record = network.info()?;

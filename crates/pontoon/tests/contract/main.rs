@@ -1,0 +1,182 @@
+//! The contract of a host: random plans on the fake and on the kernel.
+//!
+//! Both begin empty and suffer the same: plans toward random states, plans undone, steps that make no sense, foreign things
+//! and accidents. After each, both must have succeeded or failed at the same step for the same reason, and have equal
+//! objects. `PONTOON_SEED` repeats a run.
+
+mod pair;
+mod universe;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use pair::Pair;
+use pontoon_core::objects::{Address, Objects, Op, Place, Plan};
+use pontoon_core::ports::PortProto;
+use pontoon_netlink::netns::Visitor;
+use pontoon_testkit::{Feature, isolated, require};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use universe::{BRIDGES, Line, PAIRS, SANDBOXES, SYSCTLS, address, catalogue, complete, inside};
+
+/// Sequences of moves; each has several plans.
+const CASES: u32 = 100;
+
+/// What others do.
+#[derive(Clone, Debug)]
+pub(crate) enum Accident {
+    DeleteLink(&'static str),
+    AddLink(&'static str),
+    DeletePeer(char, &'static str),
+    FlushRuleset,
+    DeleteAddress(Address),
+    AddAddress(&'static str, &'static str),
+    KillNamespace(char),
+    Occupy(PortProto, u16),
+    SetSysctl(&'static str, &'static str),
+}
+
+/// One thing that happens to both hosts.
+#[derive(Clone, Debug)]
+enum Move {
+    /// A plan from what is there to other objects, as the engine makes them; or there and back.
+    Toward { objects: Vec<Line>, complete: bool, back: bool },
+    /// Steps on single objects, whatever is there.
+    Steps(Vec<(bool, Line)>),
+    Accident(Accident),
+}
+
+fn accident() -> impl Strategy<Value = Accident> {
+    let addresses = vec![
+        address(Place::Host, "br0", "10.1.0.1/24"),
+        address(Place::Host, "br0", "fd01::1/64"),
+        address(inside('a'), "eth0", "10.1.0.2/24"),
+        address(inside('a'), "eth0", "fd01::2/64"),
+    ];
+    let links: Vec<&'static str> = BRIDGES.into_iter().chain(PAIRS.map(|pair| pair.0)).collect();
+    let foreign = vec![("br0", "10.1.0.1/24"), ("br0", "10.1.0.200/24"), ("br1", "fd02::1/64"), ("br1", "10.3.0.1/24")];
+    prop_oneof![
+        select(links.clone()).prop_map(Accident::DeleteLink),
+        select(links).prop_map(Accident::AddLink),
+        select(PAIRS.to_vec()).prop_map(|(_, letter, link)| Accident::DeletePeer(letter, link)),
+        Just(Accident::FlushRuleset),
+        select(addresses).prop_map(Accident::DeleteAddress),
+        select(foreign).prop_map(|(link, prefix)| Accident::AddAddress(link, prefix)),
+        select(SANDBOXES.to_vec()).prop_map(Accident::KillNamespace),
+        (select(vec![PortProto::Tcp, PortProto::Udp]), 8080..8084u16).prop_map(|(p, port)| Accident::Occupy(p, port)),
+        (select(SYSCTLS.to_vec()), select(vec!["0", "1"])).prop_map(|(name, value)| Accident::SetSysctl(name, value)),
+    ]
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    let all = catalogue();
+    let toward = (subsequence(all.clone(), 1..30), prop::bool::weighted(0.85), prop::bool::weighted(0.3))
+        .prop_map(|(objects, complete, back)| Move::Toward { objects, complete, back });
+    let steps = prop::collection::vec((prop::bool::weighted(0.7), select(all)), 1..6).prop_map(Move::Steps);
+    prop_oneof![6 => toward, 2 => steps, 3 => accident().prop_map(Move::Accident)]
+}
+
+/// Turns wishes into steps that fit together: what is there under a key is changed, not added.
+fn steps_from(present: &Objects, wishes: &[(bool, Line)]) -> Plan {
+    let mut believed: BTreeMap<_, _> = present.iter().map(|object| (object.key(), object.clone())).collect();
+    let mut ops = Vec::new();
+    for (add, Line(object)) in wishes {
+        let key = object.key();
+        match (add, believed.get(&key)) {
+            (true, None) => ops.push(Op::Add(object.clone())),
+            (true, Some(there)) if there == object => ops.push(Op::Add(object.clone())),
+            (true, Some(there)) => ops.push(Op::Change { from: there.clone(), to: object.clone() }),
+            (false, there) => ops.push(Op::Remove(there.unwrap_or(object).clone())),
+        }
+        match add {
+            true => drop(believed.insert(key, object.clone())),
+            false => drop(believed.remove(&key)),
+        }
+    }
+    Plan::of(ops)
+}
+
+/// Makes one thing happen to both, and compares.
+fn make(pair: &mut Pair, step: &Move) -> Result<(), String> {
+    let before = pair.observe()?;
+    match step {
+        Move::Accident(accident) => pair.suffer(accident)?,
+        Move::Steps(wishes) => {
+            let (steps, finals) = steps_from(&before, wishes).split();
+            if pair.apply(&steps)? {
+                pair.observe()?;
+                pair.apply(&finals)?;
+            }
+        }
+        Move::Toward { objects, complete: whole, back } => {
+            let mut desired = Objects::new();
+            // A kernel setting has some value, whether or not anybody cares.
+            before.iter().filter(|object| object.is_ledgered()).for_each(|object| desired.set(object.clone()));
+            objects.iter().for_each(|line| desired.set(line.0.clone()));
+            if *whole {
+                complete(&mut desired);
+            }
+            let (steps, finals) = Plan::between(&before, &desired).split();
+            let happened = pair.apply(&steps)?;
+            let after = pair.observe()?;
+            if !happened && after != before {
+                return Err(format!("the plan\n{steps}failed and left something on both"));
+            }
+            if happened && *back {
+                let (undo, rest) = steps.inverse().split();
+                pair.apply(&undo)?;
+                pair.apply(&rest)?;
+            } else if happened {
+                pair.apply(&finals)?;
+            }
+        }
+    }
+    pair.observe().map(drop)
+}
+
+fn seed() -> u64 {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    std::env::var("PONTOON_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now)
+}
+
+#[test]
+fn the_fake_and_the_kernel_agree() {
+    isolated(|| {
+        if ![Feature::Ipv6, Feature::Veth, Feature::Bridge, Feature::NfTables].into_iter().all(require) {
+            return;
+        }
+        let (began, seed) = (Instant::now(), seed());
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+        let visitor = Visitor::new(const { NonZeroUsize::new(1).expect("one is not zero") }).expect("threads");
+        let (number, plans, refused) = (Cell::new(0), Cell::new(0), Cell::new(0));
+        let outcome = runner.run(&prop::collection::vec(a_move(), 1..10), |moves| {
+            number.set(number.get() + 1);
+            let case = number.get();
+            let (_, (result, of_case, refusals)) = visitor
+                .create(None, move |_| {
+                    let mut pair = Pair::new(case);
+                    let result = moves.iter().try_for_each(|step| make(&mut pair, step));
+                    let counts = (pair.plans, pair.refused);
+                    pair.end();
+                    (result, counts.0, counts.1)
+                })
+                .map_err(|error| TestCaseError::fail(error.to_string()))?;
+            plans.set(plans.get() + of_case);
+            refused.set(refused.get() + refusals);
+            result.map_err(TestCaseError::fail)
+        });
+        if let Err(TestError::Fail(reason, moves)) = &outcome {
+            panic!("PONTOON_SEED={seed}: {reason}\nafter {} moves: {moves:#?}", moves.len());
+        }
+        outcome.expect("no case was given up");
+        let (plans, refused) = (plans.get(), refused.get());
+        println!("COUNT {plans} plans, {refused} refused, PONTOON_SEED={seed}, in {:.1?}", began.elapsed());
+        assert!(plans >= 300, "only {plans} plans");
+    });
+}
