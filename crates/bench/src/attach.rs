@@ -1,6 +1,6 @@
 //! Attach and detach: the floor, Pontoon in process, Pontoon as a process; alone and in parallel.
 
-use std::error::Error;
+use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -8,13 +8,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pontoon::{
-    Attach, BridgeDriverConfig, Config, Controller, EndpointSpec, NetworkId, NetworkSpec, Sandbox, SandboxSpec,
+    Attach, BridgeDriverConfig, Config, Controller, EndpointSpec, Error, NameError, NetworkId, NetworkSpec, Sandbox,
+    SandboxSpec,
 };
 
 use crate::floor::Floor;
 use crate::sample::Sample;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+type Outcome<T> = Result<T, Box<dyn StdError>>;
 
 struct Settings {
     rounds: usize,
@@ -51,6 +52,7 @@ struct AtSize {
     detach: Sample,
     gone: Sample,
     process: Sample,
+    pure: Sample,
 }
 
 pub(crate) fn run(args: &[String]) -> Outcome<()> {
@@ -58,20 +60,21 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
     let dir = tempfile::tempdir()?;
     println!("Bare flush of the disk: {} µs.\n", flush(dir.path())?.text());
     println!(
-        "| sandboxes present | floor attach | in process | ratio | `pontoon run` | floor detach | detach returned | floor gone | gone | ratio |"
+        "| sandboxes present | floor attach | in process | ratio | of that, own thinking | `pontoon run` | floor detach | detach returned | floor gone | gone | ratio |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for size in &settings.sizes {
         let mut at = AtSize::default();
         for round in 0..settings.rounds {
-            measure_floor(*size, &dir.path().join(format!("floor-{size}-{round}")), &mut at)?;
+            measure_floor(*size, &run_dir(&dir.path().join(format!("floor-{size}-{round}"))), &mut at)?;
             measure_pontoon(*size, &dir.path().join(format!("pontoon-{size}-{round}")), &settings, &mut at)?;
         }
         println!(
-            "| {size} | {} | {} | {:.2} | {} | {} | {} | {} | {} | {:.2} |",
+            "| {size} | {} | {} | {:.2} | {} | {} | {} | {} | {} | {} | {:.2} |",
             at.floor_attach.text(),
             at.attach.text(),
             at.attach.median() / at.floor_attach.median(),
+            at.pure.text(),
             at.process.text(),
             at.floor_detach.text(),
             at.detach.text(),
@@ -138,8 +141,13 @@ fn measure_floor(size: usize, dir: &Path, at: &mut AtSize) -> Outcome<()> {
     Ok(())
 }
 
+/// What does not outlive a boot is kept in memory, as everywhere; the state is on the disk.
+fn run_dir(dir: &Path) -> PathBuf {
+    Path::new("/run").join(dir.file_name().unwrap_or_default())
+}
+
 fn open(dir: &Path) -> Outcome<Controller> {
-    let config = Config::new(dir.join("state")).run_dir(dir.join("run"));
+    let config = Config::new(dir.join("state")).run_dir(run_dir(dir));
     Ok(Controller::open(config.driver("bridge", BridgeDriverConfig::default()))?)
 }
 
@@ -156,6 +164,12 @@ fn measure_pontoon(size: usize, dir: &Path, settings: &Settings, at: &mut AtSize
     let mut present = Vec::new();
     for number in 1..size {
         present.push(attach(&controller, network.id(), number)?);
+    }
+    for number in size..size + TIMED {
+        // The same without host and store: what is left is our own thinking.
+        let start = Instant::now();
+        controller.preview(|copy| attach(copy, network.id(), number).map_err(|_| Error::from(NameError::Empty)))?;
+        at.pure.add(start.elapsed());
     }
     let mut timed = Vec::new();
     for number in size..size + TIMED {
@@ -189,7 +203,7 @@ fn process(program: &Path, dir: &Path) -> Outcome<Duration> {
         .arg("--root")
         .arg(dir.join("state"))
         .arg("--run-dir")
-        .arg(dir.join("run"))
+        .arg(run_dir(dir))
         .args(["run", "--network", "bench", "-p", "9999:80", "--", "/bin/true"])
         .status()?;
     let took = start.elapsed();

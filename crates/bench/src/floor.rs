@@ -165,14 +165,20 @@ fn first_free_index() -> io::Result<u32> {
     u32::try_from(lines.saturating_sub(2) + 1).map_err(io::Error::other)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the floor is the bare system calls; its thread ends with the measurement")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the floor is the bare system calls; its thread ends with the measurement"
+)]
 fn unshare_network() -> io::Result<()> {
     // SAFETY: a new network namespace leaves this thread's file descriptors as they are.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }?;
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the floor is the bare system calls; its thread ends with the measurement")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the floor is the bare system calls; its thread ends with the measurement"
+)]
 fn enter(namespace: &File) -> io::Result<()> {
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
     Ok(())

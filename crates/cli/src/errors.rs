@@ -125,6 +125,9 @@ fn hint(error: &pontoon::Error) -> Option<&'static str> {
             "`pontoon sandbox ls` shows the sandboxes"
         }
         E::Sandbox(pontoon::SandboxError::Exists { .. }) => "choose another name, or remove the sandbox first",
+        E::Port(_) if error.kind() == Kind::Conflict || error.kind() == Kind::Forbidden => {
+            "stop what holds the port, or publish on another one"
+        }
         E::Store(StoreError::Held { .. }) => "wait until it is done, or use another state directory with --root DIR",
         E::Store(StoreError::Damaged { .. }) => {
             "move the file away to start afresh; `pontoon repair --purge` then removes what is left on the host"

@@ -26,7 +26,8 @@ pub(crate) struct Watch {
 #[derive(Default)]
 struct Shared {
     command: Option<OwnedFd>,
-    ending: Option<i32>,
+    /// What came before there was a command, in order.
+    early: Vec<i32>,
 }
 
 impl Watch {
@@ -46,15 +47,16 @@ impl Watch {
 
     /// Returns the signal that asked to end before there was a command to pass it on to.
     pub(crate) fn ending(&self) -> Option<i32> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).ending
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.early.iter().copied().find(|signal| ENDING.contains(signal))
     }
 
-    /// Passes signals on to a command from now on, beginning with the one that came too early.
+    /// Passes signals on to a command from now on, beginning with those that came too early.
     pub(crate) fn pass_on_to(&self, command: &Child) -> io::Result<()> {
         let pid = i32::try_from(command.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         let command = pidfd_open(pid, PidfdFlags::empty())?;
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(signal) = shared.ending.and_then(Signal::from_named_raw) {
+        for signal in shared.early.drain(..).filter_map(Signal::from_named_raw) {
             pidfd_send_signal(&command, signal)?;
         }
         shared.command = Some(command);
@@ -76,8 +78,8 @@ fn take(shared: &Mutex<Shared>, signal: i32) {
             // The command may have ended a moment ago.
             let _ = pidfd_send_signal(command, signal);
         }
-        (None, _) if ENDING.contains(&signal) => shared.ending = Some(signal),
-        _ => {}
+        (None, _) => shared.early.push(signal),
+        (Some(_), None) => {}
     }
 }
 

@@ -29,24 +29,70 @@ fn subnets() {
         let create = |options: &[&str], status, expected: &Expect| {
             mistake(&[&["network", "create", "new"], options].concat(), status, expected);
         };
-        create(&["--subnet", "10.1.0.0/33"], 2, &expect!["error: invalid value '10.1.0.0/33' for '--subnet <SUBNET>': 10.1.0.0/33 is not a subnet, write ADDRESS/LENGTH such as 10.1.0.0/16"]);
-        create(&["--subnet", "ten"], 2, &expect!["error: invalid value 'ten' for '--subnet <SUBNET>': ten is not a subnet, write ADDRESS/LENGTH such as 10.1.0.0/16"]);
-        create(&["--subnet", "10.9.0.1/24"], 2, &expect!["error: invalid subnet: 10.9.0.1/24 has bits set after its prefix length, it should be 10.9.0.0/24"]);
-        create(&["--subnet", "10.1.0.128/25"], 1, &expect!["error: Pool overlaps with other one on this address space: 10.1.0.128/25 overlaps 10.1.0.0/24"]);
-        create(&["--subnet", "10.9.0.0/24", "--gateway", "10.8.0.1"], 2, &expect![[r#"
+        create(
+            &["--subnet", "10.1.0.0/33"],
+            2,
+            &expect![
+                "error: invalid value '10.1.0.0/33' for '--subnet <SUBNET>': 10.1.0.0/33 is not a subnet, write ADDRESS/LENGTH such as 10.1.0.0/16"
+            ],
+        );
+        create(
+            &["--subnet", "ten"],
+            2,
+            &expect![
+                "error: invalid value 'ten' for '--subnet <SUBNET>': ten is not a subnet, write ADDRESS/LENGTH such as 10.1.0.0/16"
+            ],
+        );
+        create(
+            &["--subnet", "10.9.0.1/24"],
+            2,
+            &expect![
+                "error: invalid subnet: 10.9.0.1/24 has bits set after its prefix length, it should be 10.9.0.0/24"
+            ],
+        );
+        create(
+            &["--subnet", "10.1.0.128/25"],
+            1,
+            &expect!["error: Pool overlaps with other one on this address space: 10.1.0.128/25 overlaps 10.1.0.0/24"],
+        );
+        create(
+            &["--subnet", "10.9.0.0/24", "--gateway", "10.8.0.1"],
+            2,
+            &expect![[r#"
             error: gateway 10.8.0.1 is in none of the subnets
-            hint: give --subnet with a subnet that holds it"#]]);
-        create(&["--gateway", "10.8.0.1"], 2, &expect![[r#"
+            hint: give --subnet with a subnet that holds it"#]],
+        );
+        create(
+            &["--gateway", "10.8.0.1"],
+            2,
+            &expect![[r#"
             error: gateway 10.8.0.1 is in none of the subnets
-            hint: give --subnet with a subnet that holds it"#]]);
-        create(&["--subnet", "10.9.0.0/24", "--ip-range", "10.8.0.0/25"], 2, &expect![[r#"
+            hint: give --subnet with a subnet that holds it"#]],
+        );
+        create(
+            &["--subnet", "10.9.0.0/24", "--ip-range", "10.8.0.0/25"],
+            2,
+            &expect![[r#"
             error: range 10.8.0.0/25 is in none of the subnets
-            hint: give --subnet with a subnet that holds it"#]]);
-        create(&["--subnet", "10.9.0.0/24", "--aux-address", "a=10.8.0.1"], 2, &expect![[r#"
+            hint: give --subnet with a subnet that holds it"#]],
+        );
+        create(
+            &["--subnet", "10.9.0.0/24", "--aux-address", "a=10.8.0.1"],
+            2,
+            &expect![[r#"
             error: auxiliary address 10.8.0.1 is in none of the subnets
-            hint: give --subnet with a subnet that holds it"#]]);
-        create(&["--subnet", "10.9.0.0/24", "--aux-address", "10.9.0.1"], 2, &expect!["error: invalid value '10.9.0.1' for '--aux-address <NAME=ADDRESS>': write NAME=ADDRESS"]);
-        create(&["--subnet", "10.9.0.0/24", "--subnet", "10.8.0.0/24"], 2, &expect!["error: a bridge network has one ipv4 subnet: remove 10.8.0.0/24"]);
+            hint: give --subnet with a subnet that holds it"#]],
+        );
+        create(
+            &["--subnet", "10.9.0.0/24", "--aux-address", "10.9.0.1"],
+            2,
+            &expect!["error: invalid value '10.9.0.1' for '--aux-address <NAME=ADDRESS>': write NAME=ADDRESS"],
+        );
+        create(
+            &["--subnet", "10.9.0.0/24", "--subnet", "10.8.0.0/24"],
+            2,
+            &expect!["error: a bridge network has one ipv4 subnet: remove 10.8.0.0/24"],
+        );
         create(&["--ipv4=false"], 2, &expect!["error: IPv4 or IPv6 must be enabled"]);
     });
 }
@@ -56,48 +102,142 @@ fn names() {
     isolated(|| {
         ok(&["network", "create", "there", "--subnet", "10.1.0.0/24"]);
         ok(&["sandbox", "create", "web", "--network", "there"]);
-        mistake(&["network", "create", "there"], 1, &expect![[r#"
+        mistake(
+            &["network", "create", "there"],
+            1,
+            &expect![[r#"
             error: network with name there already exists
-            hint: choose another name, or remove the network first"#]]);
+            hint: choose another name, or remove the network first"#]],
+        );
         mistake(&["network", "create", " "], 2, &expect!["error: invalid name: name is empty"]);
-        mistake(&["network", "create", "a/b"], 2, &expect![[r#"error: invalid name "a/b": control characters and '/' are not allowed"#]]);
-        mistake(&["network", "create", "n", "-o", "com.docker.network.bridge.name=a b"], 2, &expect![[r#"error: invalid value "a b" for option com.docker.network.bridge.name: invalid interface name "a b": it contains white space or control characters"#]]);
-        mistake(&["network", "create", "n", "-o", "com.docker.network.bridge.name=lo"], 1, &expect!["error: interface lo exists already and is not Pontoon's: choose another name"]);
-        mistake(&["network", "create", "n", "-o", "colour=red"], 2, &expect!["error: unknown option colour for driver bridge: it has com.docker.network.bridge.name, com.docker.network.driver.mtu, com.docker.network.bridge.enable_icc, com.docker.network.bridge.enable_ip_masquerade, com.docker.network.bridge.host_binding_ipv4, com.docker.network.container_iface_prefix"]);
-        mistake(&["network", "create", "n", "-d", "carrier-pigeon"], 1, &expect![[r#"
+        mistake(
+            &["network", "create", "a/b"],
+            2,
+            &expect![[r#"error: invalid name "a/b": control characters and '/' are not allowed"#]],
+        );
+        mistake(
+            &["network", "create", "n", "-o", "com.docker.network.bridge.name=a b"],
+            2,
+            &expect![[
+                r#"error: invalid value "a b" for option com.docker.network.bridge.name: invalid interface name "a b": it contains white space or control characters"#
+            ]],
+        );
+        mistake(
+            &["network", "create", "n", "-o", "com.docker.network.bridge.name=lo"],
+            1,
+            &expect!["error: interface lo exists already and is not Pontoon's: choose another name"],
+        );
+        mistake(
+            &["network", "create", "n", "-o", "colour=red"],
+            2,
+            &expect![
+                "error: unknown option colour for driver bridge: it has com.docker.network.bridge.name, com.docker.network.driver.mtu, com.docker.network.bridge.enable_icc, com.docker.network.bridge.enable_ip_masquerade, com.docker.network.bridge.host_binding_ipv4, com.docker.network.container_iface_prefix"
+            ],
+        );
+        mistake(
+            &["network", "create", "n", "-d", "carrier-pigeon"],
+            1,
+            &expect![[r#"
             error: could not find plugin carrier-pigeon in v1 plugin registry: plugin not found
-            hint: the drivers are bridge, host and null"#]]);
-        mistake(&["network", "create", "n", "--ipam-driver", "abacus"], 2, &expect![[r#"error: invalid ipam driver: "abacus""#]]);
-        mistake(&["sandbox", "create", "web"], 1, &expect![[r#"
+            hint: the drivers are bridge, host and null"#]],
+        );
+        mistake(
+            &["network", "create", "n", "--ipam-driver", "abacus"],
+            2,
+            &expect![[r#"error: invalid ipam driver: "abacus""#]],
+        );
+        mistake(
+            &["sandbox", "create", "web"],
+            1,
+            &expect![[r#"
             error: container web is already present in sandbox ID
-            hint: choose another name, or remove the sandbox first"#]]);
-        mistake(&["sandbox", "create", "s", "--network", "there,ifname=0123456789abcdef"], 2, &expect![[r#"error: invalid value 'there,ifname=0123456789abcdef' for '--network <NET>': invalid interface name "0123456789abcdef": it is longer than 15 bytes"#]]);
-        mistake(&["sandbox", "create", "s", "--network", "there,mac=01:00:00:00:00:00"], 2, &expect![[r#"error: invalid value 'there,mac=01:00:00:00:00:00' for '--network <NET>': invalid MAC address "01:00:00:00:00:00": it is a multicast address"#]]);
-        mistake(&["sandbox", "create", "s", "--network", "there,ip=10.9.0.1"], 2, &expect!["error: requested address is out of range: 10.9.0.1 is not in 10.1.0.0/24"]);
-        mistake(&["sandbox", "create", "s", "--network", "there,ip=10.1.0.2"], 1, &expect!["error: Address already in use: 10.1.0.2"]);
-        mistake(&["sandbox", "create", "s", "--network", "nowhere"], 1, &expect![[r#"
+            hint: choose another name, or remove the sandbox first"#]],
+        );
+        mistake(
+            &["sandbox", "create", "s", "--network", "there,ifname=0123456789abcdef"],
+            2,
+            &expect![[
+                r#"error: invalid value 'there,ifname=0123456789abcdef' for '--network <NET>': invalid interface name "0123456789abcdef": it is longer than 15 bytes"#
+            ]],
+        );
+        mistake(
+            &["sandbox", "create", "s", "--network", "there,mac=01:00:00:00:00:00"],
+            2,
+            &expect![[
+                r#"error: invalid value 'there,mac=01:00:00:00:00:00' for '--network <NET>': invalid MAC address "01:00:00:00:00:00": it is a multicast address"#
+            ]],
+        );
+        mistake(
+            &["sandbox", "create", "s", "--network", "there,ip=10.9.0.1"],
+            2,
+            &expect!["error: requested address is out of range: 10.9.0.1 is not in 10.1.0.0/24"],
+        );
+        mistake(
+            &["sandbox", "create", "s", "--network", "there,ip=10.1.0.2"],
+            1,
+            &expect!["error: Address already in use: 10.1.0.2"],
+        );
+        mistake(
+            &["sandbox", "create", "s", "--network", "nowhere"],
+            1,
+            &expect![[r#"
             error: network nowhere not found
-            hint: `pontoon network ls` shows the networks"#]]);
-        mistake(&["sandbox", "create", "s", "--network", "there,alias=db"], 2, &expect!["error: invalid value 'there,alias=db' for '--network <NET>': alias is not supported yet: this version has no name service"]);
-        mistake(&["sandbox", "adopt", "s", "--netns", "/run/nothing"], 1, &expect![[r#"
+            hint: `pontoon network ls` shows the networks"#]],
+        );
+        mistake(
+            &["sandbox", "create", "s", "--network", "there,alias=db"],
+            2,
+            &expect![
+                "error: invalid value 'there,alias=db' for '--network <NET>': alias is not supported yet: this version has no name service"
+            ],
+        );
+        mistake(
+            &["sandbox", "adopt", "s", "--netns", "/run/nothing"],
+            1,
+            &expect![[r#"
             error: cannot open the namespace /run/nothing
-              because No such file or directory (os error 2)"#]]);
-        mistake(&["sandbox", "adopt", "s", "--netns", "/dev/null"], 1, &expect![[r#"
+              because No such file or directory (os error 2)"#]],
+        );
+        mistake(
+            &["sandbox", "adopt", "s", "--netns", "/dev/null"],
+            1,
+            &expect![[r#"
             error: create sandbox s failed
               because step 1 (+ namespace of sandbox ID adopted from /dev/null) failed
-              because /dev/null is not a network namespace"#]]);
-        mistake(&["network", "connect", "there", "nobody"], 1, &expect![[r#"
+              because /dev/null is not a network namespace"#]],
+        );
+        mistake(
+            &["network", "connect", "there", "nobody"],
+            1,
+            &expect![[r#"
             error: sandbox nobody not found
-            hint: `pontoon sandbox ls` shows the sandboxes"#]]);
-        mistake(&["network", "connect", "there", "web", "--alias", "db"], 2, &expect!["error: --alias is not supported yet: this version has no name service"]);
-        mistake(&["network", "connect", "there", "web"], 1, &expect!["error: endpoint with name web already exists in network there"]);
-        mistake(&["network", "ls", "--filter", "colour=red"], 2, &expect![[r#"
+            hint: `pontoon sandbox ls` shows the sandboxes"#]],
+        );
+        mistake(
+            &["network", "connect", "there", "web", "--alias", "db"],
+            2,
+            &expect!["error: --alias is not supported yet: this version has no name service"],
+        );
+        mistake(
+            &["network", "connect", "there", "web"],
+            1,
+            &expect!["error: endpoint with name web already exists in network there"],
+        );
+        mistake(
+            &["network", "ls", "--filter", "colour=red"],
+            2,
+            &expect![[r#"
             error: invalid filter "colour"
-            hint: filter by name, driver, id or label"#]]);
-        mistake(&["network", "paint"], 2, &expect![[r#"
+            hint: filter by name, driver, id or label"#]],
+        );
+        mistake(
+            &["network", "paint"],
+            2,
+            &expect![[r#"
             error: unrecognized subcommand 'paint'
 
-            Usage: pontoon network [OPTIONS] <COMMAND>"#]]);
+            Usage: pontoon network [OPTIONS] <COMMAND>"#]],
+        );
     });
 }
 
@@ -106,7 +246,11 @@ fn exhaustion() {
     isolated(|| {
         ok(&["network", "create", "tiny", "--subnet", "10.7.0.0/30"]);
         ok(&["sandbox", "create", "first", "--network", "tiny"]);
-        mistake(&["sandbox", "create", "second", "--network", "tiny"], 1, &expect!["error: no available addresses on this pool: 10.7.0.0/30"]);
+        mistake(
+            &["sandbox", "create", "second", "--network", "tiny"],
+            1,
+            &expect!["error: no available addresses on this pool: 10.7.0.0/30"],
+        );
     });
 }
 
@@ -118,17 +262,77 @@ fn ports() {
         let run = |options: &[&str], status, expected: &Expect| {
             mistake(&[&["run"], options, &["--", "true"]].concat(), status, expected);
         };
-        run(&["-p", "7070:80"], 125, &expect!["error: failed to bind host port 0.0.0.0:7070/tcp: address already in use"]);
-        run(&["-p", "8080:0"], 2, &expect!["error: invalid value '8080:0' for '--publish <SPEC>': invalid port 0: ports start at 1"]);
-        run(&["-p", "9-8:9-8"], 2, &expect!["error: invalid value '9-8:9-8' for '--publish <SPEC>': invalid port range 9-8: it ends before it starts, did you mean 8-9"]);
-        run(&["-p", "8080-8090:80-81"], 2, &expect!["error: invalid value '8080-8090:80-81' for '--publish <SPEC>': host port range 8080-8090 and container port range 80-81 differ in length: 11 and 2 ports"]);
-        run(&["-p", "80/icmp"], 2, &expect!["error: invalid value '80/icmp' for '--publish <SPEC>': unknown protocol `icmp`: use tcp, udp or sctp"]);
-        run(&["-p", "70000:80"], 2, &expect!["error: invalid value '70000:80' for '--publish <SPEC>': invalid port `70000`: write a number from 1 to 65535, or two joined by `-`"]);
-        run(&["-p", "1.2.3:80:80"], 2, &expect!["error: invalid value '1.2.3:80:80' for '--publish <SPEC>': invalid host address `1.2.3`: write an IPv4 address, or an IPv6 address in brackets"]);
-        run(&["-p", "8080:80;colour=red"], 2, &expect!["error: invalid value '8080:80;colour=red' for '--publish <SPEC>': unknown port option `colour=red`: use from=PREFIX or proxy-protocol"]);
-        run(&["-p", "8080:80,8080:81"], 125, &expect!["error: Bind for 0.0.0.0:8080 failed: port is already allocated"]);
-        run(&["-p", "80", "--network", "host"], 2, &expect!["error: port 80/tcp cannot be published with --network host"]);
-        run(&["--network", "none", "--network", "default"], 2, &expect!["error: --network none excludes other networks"]);
+        run(
+            &["-p", "7070:80"],
+            125,
+            &expect![[r#"
+                error: failed to bind host port 0.0.0.0:7070/tcp: address already in use
+                hint: stop what holds the port, or publish on another one"#]],
+        );
+        run(
+            &["-p", "8080:0"],
+            2,
+            &expect!["error: invalid value '8080:0' for '--publish <SPEC>': invalid port 0: ports start at 1"],
+        );
+        run(
+            &["-p", "9-8:9-8"],
+            2,
+            &expect![
+                "error: invalid value '9-8:9-8' for '--publish <SPEC>': invalid port range 9-8: it ends before it starts, did you mean 8-9"
+            ],
+        );
+        run(
+            &["-p", "8080-8090:80-81"],
+            2,
+            &expect![
+                "error: invalid value '8080-8090:80-81' for '--publish <SPEC>': host port range 8080-8090 and container port range 80-81 differ in length: 11 and 2 ports"
+            ],
+        );
+        run(
+            &["-p", "80/icmp"],
+            2,
+            &expect![
+                "error: invalid value '80/icmp' for '--publish <SPEC>': unknown protocol `icmp`: use tcp, udp or sctp"
+            ],
+        );
+        run(
+            &["-p", "70000:80"],
+            2,
+            &expect![
+                "error: invalid value '70000:80' for '--publish <SPEC>': invalid port `70000`: write a number from 1 to 65535, or two joined by `-`"
+            ],
+        );
+        run(
+            &["-p", "1.2.3:80:80"],
+            2,
+            &expect![
+                "error: invalid value '1.2.3:80:80' for '--publish <SPEC>': invalid host address `1.2.3`: write an IPv4 address, or an IPv6 address in brackets"
+            ],
+        );
+        run(
+            &["-p", "8080:80;colour=red"],
+            2,
+            &expect![
+                "error: invalid value '8080:80;colour=red' for '--publish <SPEC>': unknown port option `colour=red`: use from=PREFIX or proxy-protocol"
+            ],
+        );
+        run(
+            &["-p", "8080:80,8080:81"],
+            125,
+            &expect![[r#"
+                error: Bind for 0.0.0.0:8080 failed: port is already allocated
+                hint: stop what holds the port, or publish on another one"#]],
+        );
+        run(
+            &["-p", "80", "--network", "host"],
+            2,
+            &expect!["error: port 80/tcp cannot be published with --network host"],
+        );
+        run(
+            &["--network", "none", "--network", "default"],
+            2,
+            &expect!["error: --network none excludes other networks"],
+        );
         drop(held);
     });
 }

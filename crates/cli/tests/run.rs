@@ -25,7 +25,7 @@ fn outside() {
 
 fn fetch(url: &str) -> Option<String> {
     let fetched = Command::new("ip")
-        .args(["netns", "exec", "outside", "busybox", "wget", "-q", "-O", "-", url])
+        .args(["netns", "exec", "outside", "timeout", "2", "busybox", "wget", "-q", "-O", "-", url])
         .output();
     let fetched = fetched.expect("busybox runs");
     fetched.status.success().then(|| String::from_utf8_lossy(&fetched.stdout).into_owned())

@@ -12,20 +12,20 @@ use pontoon_testkit::run;
 use serde_json::Value;
 
 /// Where the state is, on the empty file system that every test has there.
-pub const ROOT: &str = "/run/state";
+pub(crate) const ROOT: &str = "/run/state";
 /// Where namespaces are kept.
-pub const RUN_DIR: &str = "/run/pontoon";
+pub(crate) const RUN_DIR: &str = "/run/pontoon";
 
 /// What a command did.
 #[derive(Debug)]
-pub struct Ran {
-    pub status: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// Prepares the binary with the test's directories.
-pub fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pontoon"));
     command.args(["--root", ROOT, "--run-dir", RUN_DIR]).args(arguments).stdin(Stdio::null());
     command.env_remove("PONTOON_LOG");
@@ -33,12 +33,12 @@ pub fn command(arguments: &[&str]) -> Command {
 }
 
 /// Runs the binary.
-pub fn pontoon(arguments: &[&str]) -> Ran {
+pub(crate) fn pontoon(arguments: &[&str]) -> Ran {
     ran(command(arguments).output().expect("the binary runs"))
 }
 
 /// Returns what came of a process.
-pub fn ran(output: Output) -> Ran {
+pub(crate) fn ran(output: Output) -> Ran {
     Ran {
         status: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).expect("text on standard output"),
@@ -47,20 +47,20 @@ pub fn ran(output: Output) -> Ran {
 }
 
 /// Runs the binary, which must succeed and say nothing on standard error, and returns what it printed.
-pub fn ok(arguments: &[&str]) -> String {
+pub(crate) fn ok(arguments: &[&str]) -> String {
     let ran = pontoon(arguments);
     assert!(ran.status == 0 && ran.stderr.is_empty(), "pontoon {}: {ran:?}", arguments.join(" "));
     ran.stdout
 }
 
 /// Does the same with `--format json`.
-pub fn json(arguments: &[&str]) -> Value {
+pub(crate) fn json(arguments: &[&str]) -> Value {
     let text = ok(&[arguments, &["--format", "json"]].concat());
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// Replaces ids, which differ each time, by `ID`.
-pub fn without_ids(text: &str) -> String {
+pub(crate) fn without_ids(text: &str) -> String {
     let is_id = |word: &str| [12, 64].contains(&word.len()) && word.bytes().all(|b| b.is_ascii_hexdigit());
     let mut out = String::new();
     for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
@@ -71,27 +71,40 @@ pub fn without_ids(text: &str) -> String {
 }
 
 /// Starts the binary in the background, with its output in pipes.
-pub fn start(arguments: &[&str]) -> Child {
+pub(crate) fn start(arguments: &[&str]) -> Child {
     command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
 }
 
 /// Everything that could be left behind: links, addresses, routes, rules, mounts, files of the run directory.
-pub fn snapshot() -> BTreeMap<&'static str, String> {
+pub(crate) fn snapshot() -> BTreeMap<&'static str, String> {
     let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts are listed");
     let files = if Path::new(RUN_DIR).exists() { run("find", &[RUN_DIR]) } else { String::new() };
     BTreeMap::from([
-        ("links", run("ip", &["-j", "link"])),
-        ("addresses", run("ip", &["-j", "addr"])),
-        ("routes", run("ip", &["-j", "route", "show", "table", "all"])),
-        ("routes6", run("ip", &["-j", "-6", "route", "show", "table", "all"])),
+        ("links", lasting(&["-j", "link"])),
+        ("addresses", lasting(&["-j", "addr"])),
+        ("routes", lasting(&["-j", "route", "show", "table", "all"])),
+        ("routes6", lasting(&["-j", "-6", "route", "show", "table", "all"])),
         ("rules", run("nft", &["-j", "list", "ruleset"])),
         ("mounts", mounts),
         ("files", files),
     ])
 }
 
+/// What `ip` says, without what changes by itself: whether there is a carrier, and whether an address was checked.
+fn lasting(arguments: &[&str]) -> String {
+    let mut text: Value = serde_json::from_str(&run("ip", arguments)).expect("ip prints JSON");
+    for entry in text.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        entry.retain(|key, _| !["operstate", "flags", "qdisc"].contains(&key.as_str()));
+        let addresses = entry.get_mut("addr_info").and_then(Value::as_array_mut);
+        for address in addresses.into_iter().flatten().filter_map(Value::as_object_mut) {
+            address.remove("tentative");
+        }
+    }
+    text.to_string()
+}
+
 /// Waits until `condition` holds.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
         assert!(Instant::now() < deadline, "{what} did not come true");
@@ -100,7 +113,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Waits until the host looks as it did; a bridge without ports takes a moment to say so.
-pub fn like_before(before: &BTreeMap<&'static str, String>) {
+pub(crate) fn like_before(before: &BTreeMap<&'static str, String>) {
     let deadline = Instant::now() + Duration::from_secs(5);
     while Instant::now() < deadline && snapshot() != *before {
         sleep(Duration::from_millis(50));
@@ -112,7 +125,7 @@ pub fn like_before(before: &BTreeMap<&'static str, String>) {
 }
 
 /// Ends a process that the test started and returns what came of it.
-pub fn signal(child: Child, name: &str) -> Ran {
+pub(crate) fn signal(child: Child, name: &str) -> Ran {
     run("kill", &["-s", name, &child.id().to_string()]);
     ran(child.wait_with_output().expect("the process ends"))
 }

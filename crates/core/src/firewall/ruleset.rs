@@ -1,4 +1,4 @@
-//! The static nftables ruleset: every chain and rule there ever is. Its text is that of `nft list table`.
+//! The static nftables ruleset: every chain and rule there ever is. Its text is what `nft -f` takes.
 //!
 //! ```text
 //! packet for a container        packet from a container         packet to a published port
@@ -415,7 +415,8 @@ impl fmt::Display for Statement {
             CtDnat => f.write_str("ct status dnat"),
             PortProtocols => f.write_str("meta l4proto { tcp, udp }"),
             In { key, set, not } => write!(f, "{} {}@{set}", join(key), sign(not)),
-            Is { field, value: Constant::Interface(name), not } => write!(f, "{field} {}\"{name}\"", sign(not)),
+            // Without quotation marks: this text is also the rule's comment, where nft prints but cannot read them.
+            Is { field, value: Constant::Interface(name), not } => write!(f, "{field} {}{name}", sign(not)),
             Is { field, value: Constant::Prefix(prefix), not } => write!(f, "{field} {}{prefix}", sign(not)),
             FibLocal { not } => write!(f, "fib daddr type {}local", sign(not)),
             Vmap { key, map } => write!(f, "{key} vmap @{map}"),

@@ -50,10 +50,11 @@ impl Run<'_> {
         let new = NewLink {
             index: Some(index),
             mac: Some(bridge.mac.octets()),
+            mtu: Some(bridge.mtu.bytes() ^ 1),
             group: Some(LINK_GROUP),
             ..NewLink::new(bridge.name.as_str(), Kind::Bridge(kind))
         };
-        // A bridge follows the MTU of its ports unless its own is changed after it was made.
+        // A bridge follows the MTU of its ports unless its own is changed after it was made: to what it is not.
         let change = LinkChange {
             mtu: Some(bridge.mtu.bytes()),
             ipv4: vec![(Ipv4Setting::RouteLocalnet, u32::from(bridge.route_localnet))],

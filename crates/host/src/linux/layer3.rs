@@ -99,7 +99,10 @@ impl Stack<'_> {
     fn request(&mut self, op: &Op) -> Result<Option<Request>, HostError> {
         Ok(match op {
             Op::Add(Object::Address(address)) => Some(self.address(address)?.add()),
-            Op::Remove(Object::Address(address)) => self.present(address)?.map(|address| address.delete()),
+            Op::Remove(Object::Address(address)) => {
+                let ours = self.present(address)?.filter(|present| present.protocol == PROTOCOL);
+                ours.map(|address| address.delete())
+            }
             Op::Add(Object::Route(route)) => Some(self.route(route)?.add()),
             Op::Change { to: Object::Route(route), .. } => Some(self.route(route)?.replace()),
             Op::Remove(Object::Route(route)) => match self.index(&route.link)? {
@@ -117,8 +120,10 @@ impl Stack<'_> {
         match op {
             Op::Remove(_) if absent => Ok(()),
             Op::Add(Object::Address(address)) if refusal.errno == libc::EEXIST => match self.present(address)? {
-                Some(_) => Ok(()),
-                None => Err(HostError::Foreign { what: format!("the {address}") }),
+                Some(present) if present.protocol == PROTOCOL => Ok(()),
+                Some(_) => Err(HostError::Foreign { what: format!("the {address}") }),
+                // IPv6 has one address but once, whatever the length of its prefix.
+                None => Err(error::refused(refusal)),
             },
             Op::Add(Object::Route(route)) if refusal.errno == libc::EEXIST => self.replace_ours(route),
             _ => Err(error::refused(refusal)),
@@ -136,14 +141,14 @@ impl Stack<'_> {
         Ok(route::Address { protocol: PROTOCOL, flags, ..route::Address::new(index, address.prefix) })
     }
 
-    /// Returns an address of ours as the kernel has it.
+    /// Returns an address as the kernel has it, whoever added it.
     fn present(&mut self, address: &Address) -> Result<Option<route::Address>, HostError> {
         let Some(index) = self.index(&address.link)? else { return Ok(None) };
         let present = match addresses(self.socket, Some(index)) {
             Err(pontoon_netlink::Error::Refused(refusal)) if refusal.errno == libc::ENODEV => return Ok(None),
             other => other.map_err(|e| error::failed(&e))?,
         };
-        Ok(present.into_iter().find(|a| a.prefix == address.prefix && a.protocol == PROTOCOL))
+        Ok(present.into_iter().find(|a| a.prefix == address.prefix))
     }
 
     fn route(&mut self, wanted: &Route) -> Result<route::Route, HostError> {

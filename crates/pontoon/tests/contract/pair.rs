@@ -18,7 +18,7 @@ use crate::Accident;
 use crate::universe::{SANDBOXES, SYSCTLS, inside, sandbox};
 
 /// How long the kernel may take to destroy a namespace.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_millis(600);
 
 /// A foreign socket on the kernel.
 enum Socket {

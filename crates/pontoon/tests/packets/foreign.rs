@@ -90,3 +90,20 @@ fn a_sandbox_does_not_reach_the_hosts_loopback() {
         assert!(!rule.contains("packets 0 "), "{rule}");
     });
 }
+
+/// Administrators keep what `nft list ruleset` prints in a file, and load it at boot.
+#[test]
+fn a_listed_ruleset_can_be_loaded_again() {
+    lab(|mut lab| {
+        let network = lab.network(dual(1));
+        lab.sandbox("web", &network, &["8080:80", "9000-9009:9000-9009"]);
+        lab.serve("web", Proto::Tcp, 80);
+        let listed = run("nft", &["list", "ruleset"]);
+        std::fs::write("/run/saved.nft", format!("flush ruleset\n{listed}")).expect("writable");
+        run("nft", &["-f", "/run/saved.nft"]);
+        assert_eq!(lab.controller.diagnose().expect("readable"), []);
+        lab.check(&["outside tcp 192.0.2.1:8080"], expect![[r#"
+            outside tcp 192.0.2.1:8080: web:80 sees 192.0.2.2
+        "#]]);
+    });
+}

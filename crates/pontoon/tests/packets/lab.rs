@@ -43,9 +43,6 @@ pub(crate) fn lab(test: impl FnOnce(Lab)) {
 
 impl Lab {
     fn new() -> Self {
-        if std::env::var_os("NODAD").is_some() {
-            set_sysctl("", "net.ipv6.conf.default.accept_dad", "0");
-        }
         run("ip", &["netns", "add", "outside"]);
         run("ip", &["link", "add", "out0", "type", "veth", "peer", "name", "eth0", "netns", "outside"]);
         for (namespace, link, addresses) in [

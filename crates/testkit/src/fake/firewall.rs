@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use pontoon_core::engine::HostError;
-use pontoon_core::objects::{Element, ElementKey, Ruleset};
+use pontoon_core::objects::{Element, ElementKey, Object, Op, Ruleset};
 
 use super::world::{EEXIST, ENOENT, World, errno};
 
@@ -25,6 +25,32 @@ pub(super) struct Present {
 }
 
 impl World {
+    /// Takes steps on the table in one transaction: the table first, then deletions, then additions. A failure names the
+    /// first step that failed, and leaves the transaction half made: the caller has what was before.
+    pub(super) fn transaction(&mut self, ops: &[Op]) -> Result<(), (usize, HostError)> {
+        let removes_table = |op: &Op| matches!(op, Op::Remove(Object::Ruleset(_)));
+        if ops.iter().any(removes_table) {
+            self.table = None;
+            return Ok(());
+        }
+        for (at, op) in ops.iter().enumerate() {
+            match op {
+                Op::Add(Object::Ruleset(ruleset)) => self.add_ruleset(ruleset).map_err(|error| (at, error))?,
+                Op::Change { to: Object::Ruleset(ruleset), .. } => self.change_ruleset(ruleset),
+                Op::Remove(Object::Element(gone)) | Op::Change { from: Object::Element(gone), .. } => {
+                    self.remove_element(gone);
+                }
+                _ => {}
+            }
+        }
+        for (at, op) in ops.iter().enumerate() {
+            if let Op::Add(Object::Element(new)) | Op::Change { to: Object::Element(new), .. } = op {
+                self.add_element(new).map_err(|error| (at, error))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn add_ruleset(&mut self, ruleset: &Ruleset) -> Result<(), HostError> {
         match &self.table {
             Some(table) if table.ruleset == *ruleset => Ok(()),

@@ -17,11 +17,12 @@ mod step;
 mod world;
 
 use std::fmt;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pontoon_core::engine::{ApplyError, Facts, Host, HostError, HostProfile, Observe, Query};
-use pontoon_core::objects::{Objects, Op, Plan};
+use pontoon_core::objects::{Object, Objects, Op, Plan};
 
 use faults::Faults;
 use world::World;
@@ -125,15 +126,36 @@ impl Inner {
     fn all_or_nothing(&mut self, call: usize, plan: &Plan) -> Result<Facts, ApplyError> {
         let before = self.world.clone();
         let mut facts = Facts::default();
-        for (step, op) in plan.ops().iter().enumerate() {
-            self.crash_point(call, step);
-            if let Err(cause) = self.step(call, step, op, &mut facts) {
+        let mut start = 0;
+        while start < plan.len() {
+            let end = start + batch(&plan.ops()[start..]);
+            if let Err((step, cause)) = self.batch(call, start..end, plan, &mut facts) {
                 let left_behind = self.roll_back(before, &plan.ops()[..step]);
-                return Err(ApplyError { step, op: Box::new(op.clone()), cause, left_behind });
+                return Err(ApplyError { step, op: Box::new(plan.ops()[step].clone()), cause, left_behind });
             }
+            start = end;
         }
         self.crash_point(call, plan.len());
         Ok(facts)
+    }
+
+    /// Takes one step, or the steps of one transaction.
+    fn batch(
+        &mut self,
+        call: usize,
+        steps: Range<usize>,
+        plan: &Plan,
+        facts: &mut Facts,
+    ) -> Result<(), (usize, HostError)> {
+        let (start, ops) = (steps.start, &plan.ops()[steps.clone()]);
+        for (step, op) in steps.zip(ops) {
+            self.crash_point(call, step);
+            self.faults.refuse(call, step, op).map_or(Ok(()), |error| Err((step, error)))?;
+        }
+        match ops {
+            [op] => self.world.step(op, facts).map_err(|error| (start, error)),
+            ops => self.world.transaction(ops).map_err(|(at, error)| (start + at, error)),
+        }
     }
 
     /// Takes final steps as far as they go.
@@ -184,6 +206,12 @@ impl Inner {
             panic_any(Crash);
         }
     }
+}
+
+/// Returns how many of the steps are taken at once: those on the firewall that follow each other are one transaction.
+fn batch(ops: &[Op]) -> usize {
+    let of_firewall = |op: &&Op| matches!(op.object(), Object::Ruleset(_) | Object::Element(_));
+    ops.iter().take_while(of_firewall).count().max(1)
 }
 
 impl Default for FakeHost {

@@ -195,12 +195,25 @@ impl Writer {
                     Ok(())
                 }
             },
-            libc::EEXIST | libc::EBUSY | libc::ENOTEMPTY if !deleting && !lessons.replacing.contains_key(&position) => {
+            libc::EEXIST | libc::EBUSY | libc::ENOTEMPTY
+                if !deleting
+                    && !lessons.replacing.contains_key(&position)
+                    && self.has_another(ops[position]).map_err(Refused::whole)? =>
+            {
                 lessons.replacing.insert(position, error);
                 Ok(())
             }
             _ => Err(Refused { position, error }),
         }
+    }
+
+    /// Returns whether the very key that a step adds is there, with another value. What merely overlaps is somebody else's;
+    /// to delete the new key would delete what it overlaps.
+    fn has_another(&mut self, op: &Op) -> Result<bool, HostError> {
+        let Some(wanted) = added(op) else { return Ok(false) };
+        let inspected = self.with(inspect)?.map_err(|e| failed(&e))?;
+        let mut present = inspected.iter().flat_map(|table| &table.elements);
+        Ok(present.any(|one| (one.set(), one.key()) == (wanted.set(), wanted.key())))
     }
 
     /// Returns which ruleset the table had, if it should be there and is not.
@@ -286,7 +299,10 @@ impl Compiled {
             let deleting = matches!(self.changes.get(failure.change)?, Change::DeleteElements { .. });
             Some((*position, deleting, failure.refusal.clone()))
         });
-        Err((located.collect(), error))
+        // The kernel answers in the order of the sets; the first step that fails is what counts.
+        let mut located: Vec<_> = located.collect();
+        located.sort_by_key(|(position, ..)| *position);
+        Err((located, error))
     }
 }
 
