@@ -1,6 +1,6 @@
 //! Opening the controller, and changing things with it or showing what would change.
 
-use pontoon::{Controller, Error, PlannedStep};
+use pontoon::{Config, Controller, Error, PlannedStep};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -24,8 +24,13 @@ struct PlanDocument<'a> {
 impl Context {
     /// Opens the controller; waits for others that use the same state.
     pub(crate) fn open(&self) -> Result<Controller, Failure> {
+        self.open_as(self.settings.config())
+    }
+
+    /// Opens the state in a way of the caller's.
+    pub(crate) fn open_as(&self, config: Config) -> Result<Controller, Failure> {
         let _spinner = Spinner::start("opening the state", self.settings.quiet);
-        let controller = Controller::open(self.settings.config())?;
+        let controller = Controller::open(config)?;
         for record in controller.quarantined() {
             tracing::warn!(key = %record.key, reason = %record.reason, "a record cannot be read and is left alone");
         }

@@ -77,6 +77,17 @@ pub enum Error {
     /// The store failed; the host was put back.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A new state directory, and a host that has things of an older one.
+    #[error(
+        "this network namespace has {count} things of a Pontoon with another state directory, such as {example}: name that \
+         directory (--root), or remove them (`pontoon repair --purge`)"
+    )]
+    OtherState {
+        /// How many objects.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
     /// Somebody else is using the same things for too long.
     #[error("{label}: gave up after {} s waiting for another operation on the same things to end", .waited.as_secs())]
     Busy {
@@ -372,7 +383,7 @@ impl Error {
             Self::Port(e) => e.kind(),
             Self::Option(e) => e.kind(),
             Self::Name(_) | Self::Id(_) => Kind::Invalid,
-            Self::Clash(_) => Kind::Conflict,
+            Self::Clash(_) | Self::OtherState { .. } => Kind::Conflict,
             Self::Apply { source, .. } => source.cause.kind(),
             Self::Host(e) => e.kind(),
             Self::Store(StoreError::Held { .. }) | Self::Busy { .. } | Self::Restless { .. } => Kind::Unavailable,

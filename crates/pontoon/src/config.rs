@@ -16,6 +16,7 @@ pub struct Config {
     pub(crate) pools: Option<DefaultPools>,
     pub(crate) deadline: Duration,
     pub(crate) resident: bool,
+    pub(crate) take_over: bool,
 }
 
 impl Config {
@@ -28,6 +29,7 @@ impl Config {
             pools: None,
             deadline: Duration::from_secs(30),
             resident: true,
+            take_over: false,
         }
     }
 
@@ -73,6 +75,14 @@ impl Config {
     #[must_use]
     pub fn passing(mut self) -> Self {
         self.resident = false;
+        self
+    }
+
+    /// Lets a new state directory take what an older one left on the host for its own; opening then removes it. Otherwise
+    /// opening is refused.
+    #[must_use]
+    pub fn take_over(mut self) -> Self {
+        self.take_over = true;
         self
     }
 

@@ -46,6 +46,7 @@ pub use pontoon_core::engine::{
 };
 pub use pontoon_core::error::{EndpointError, Error, Kind, NetworkError, SandboxError};
 pub use pontoon_core::ipam::{DefaultPools, IpamError, PoolConfig, PoolStatus, derive_ula};
+pub use pontoon_core::model::label;
 pub use pontoon_core::model::{Endpoint as EndpointRecord, Network as NetworkRecord, Sandbox as SandboxRecord};
 pub use pontoon_core::model::{
     EndpointId, EndpointSpec, IfName, IpamSpec, Labels, MacAddr, Mtu, NameError, NamespaceSource, NetworkId,

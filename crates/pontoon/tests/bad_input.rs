@@ -1,21 +1,17 @@
 //! Bad input, and hosts that cannot: one clear error of the right kind that names the value, and nothing changed.
 
+#[path = "bad_input/kernel.rs"]
+mod kernel;
 mod support;
 
 use std::error::Error as _;
-use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
-use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use pontoon::{
     Attach, Config, Controller, DefaultPools, EndpointSpec, Error, HostProfile, IfName, MacAddr, Mtu, NamespaceSource,
     NetworkSpec, PoolConfig, PoolSpec, PortProto, PortSpec, SandboxSpec,
 };
-use pontoon_host::store::DiskStore;
-use pontoon_testkit::{Feature, isolated, require, run};
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use support::World;
 
@@ -32,7 +28,9 @@ fn check(cases: &[Case<'_>], expected: Expect) {
 fn furnish(controller: &Controller) {
     let front = controller.create_network(front("front", "10.1.0.0/24")).expect("a network");
     let web = SandboxSpec::new("web").publish("8080:80".parse().expect("a port"));
-    controller.attach(Attach { sandbox: web, endpoints: vec![(front.id(), EndpointSpec::new("web"))] }).expect("attaches");
+    controller
+        .attach(Attach { sandbox: web, endpoints: vec![(front.id(), EndpointSpec::new("web"))] })
+        .expect("attaches");
     controller.create_sandbox(SandboxSpec::new("idle")).expect("a sandbox");
 }
 
@@ -98,7 +96,9 @@ fn subnets_and_gateways() {
             ("a subnet within it", &|c| create(c, front("new", "10.1.0.128/25"))),
             ("host bits", &|c| create(c, front("new", "10.2.0.5/24"))),
             ("a gateway elsewhere", &|c| create(c, pool("10.2.0.0/24", |pool| pool.gateway = Some(ip("10.3.0.1"))))),
-            ("a gateway of the other family", &|c| create(c, pool("10.2.0.0/24", |pool| pool.gateway = Some(ip("fd00::1"))))),
+            ("a gateway of the other family", &|c| {
+                create(c, pool("10.2.0.0/24", |pool| pool.gateway = Some(ip("fd00::1"))))
+            }),
             ("a range elsewhere", &|c| {
                 create(c, pool("10.2.0.0/24", |pool| pool.range = Some("10.3.0.0/25".parse().unwrap())))
             }),
@@ -108,7 +108,9 @@ fn subnets_and_gateways() {
             ("an auxiliary address elsewhere", &|c| {
                 create(c, pool("10.2.0.0/24", |pool| pool.aux = [("router".to_owned(), ip("10.3.0.9"))].into()))
             }),
-            ("an IPv6 subnet that is multicast", &|c| create(c, NetworkSpec::new("new").ipv6(true).subnet("ff02::/64".parse().unwrap()))),
+            ("an IPv6 subnet that is multicast", &|c| {
+                create(c, NetworkSpec::new("new").ipv6(true).subnet("ff02::/64".parse().unwrap()))
+            }),
             ("an IPv6 subnet with link-local addresses", &|c| {
                 create(c, NetworkSpec::new("new").ipv6(true).subnet("fe80::/10".parse().unwrap()))
             }),
@@ -187,8 +189,12 @@ fn names_and_ids() {
             ("a network's name with a slash", &|c| create(c, NetworkSpec::new("a/b"))),
             ("a network's name with a line end", &|c| create(c, NetworkSpec::new("a\nb"))),
             ("an unknown driver", &|c| create(c, NetworkSpec::new("new").driver("token-ring"))),
-            ("an endpoint's name twice", &|c| c.network_by_name("front")?.create_endpoint(EndpointSpec::new("web")).map(drop)),
-            ("an endpoint's name of nothing", &|c| c.network_by_name("front")?.create_endpoint(EndpointSpec::new("")).map(drop)),
+            ("an endpoint's name twice", &|c| {
+                c.network_by_name("front")?.create_endpoint(EndpointSpec::new("web")).map(drop)
+            }),
+            ("an endpoint's name of nothing", &|c| {
+                c.network_by_name("front")?.create_endpoint(EndpointSpec::new("")).map(drop)
+            }),
             ("a container twice", &|c| c.create_sandbox(SandboxSpec::new("web")).map(drop)),
             ("a container of nothing", &|c| c.create_sandbox(SandboxSpec::new("")).map(drop)),
             ("a network that is not there", &|c| c.find_network("back").map(drop)),
@@ -225,11 +231,11 @@ fn names_and_ids() {
             a container of nothing: Invalid: invalid container ID
             a network that is not there: NotFound: network back not found
             a container that is not there: NotFound: sandbox db not found
-            a network in use: Forbidden: network front has active endpoints (name:"web" id:"dad578814fc8")
+            a network in use: Forbidden: network front has active endpoints (name:"web" id:"<id>")
             an endpoint in use: Forbidden: endpoint with name web id <id> has active containers
             an endpoint of another: Forbidden: another container is attached to the same network endpoint
             a leave from another: Forbidden: unexpected sandbox ID in leave request. Expected <id>. Got <id>
-            a namespace that is not there: Internal: create sandbox new failed: step 1 (+ namespace of sandbox <id> adopted from /run/netns/nowhere) failed: namespace /run/netns/nowhere does not exist
+            a namespace that is not there: NotFound: create sandbox new failed: step 1 (+ namespace of sandbox <id> adopted from /run/netns/nowhere) failed: namespace /run/netns/nowhere does not exist
             one interface name for two: Conflict: interface name net0 is already used in sandbox new
         "#]],
     );
@@ -283,8 +289,21 @@ fn ports_as_text() {
         Err(error) => format!("{text}: {:?}: {error}\n", error.kind()),
     };
     let texts = [
-        "0", "8080:0", "65536", "8080:70000", "http:80", "90-80", "8090-8080:80", "8080-8082:80-81", "80/icmp", "",
-        "1.2.3:80:80", "::1:80:80", "80;from=10.0.0.5/24", "80;to=10.0.0.0/8", "53/udp;proxy-protocol",
+        "0",
+        "8080:0",
+        "65536",
+        "8080:70000",
+        "http:80",
+        "90-80",
+        "8090-8080:80",
+        "8080-8082:80-81",
+        "80/icmp",
+        "",
+        "1.2.3:80:80",
+        "::1:80:80",
+        "80;from=10.0.0.5/24",
+        "80;to=10.0.0.0/8",
+        "53/udp;proxy-protocol",
     ];
     let told: String = texts.into_iter().map(words).collect();
     expect![[r#"
@@ -327,7 +346,8 @@ fn small_values() {
         invalid MAC address "00:00:00:00:00:00": it is zero
         MTU 67 is out of range [68, 65535]
         invalid id "xyz": it must be 64 hexadecimal digits
-    "#]].assert_eq(&(told.join("\n") + "\n"));
+    "#]]
+    .assert_eq(&(told.join("\n") + "\n"));
 }
 
 #[test]
@@ -338,7 +358,8 @@ fn ports_that_cannot_be_had() {
     furnish(&controller);
     let publish = |c: &Controller, port: &str| {
         let sandbox = SandboxSpec::new("new").publish(port.parse()?);
-        c.attach(Attach { sandbox, endpoints: vec![(c.network_by_name("front")?.id(), EndpointSpec::new("new"))] }).map(drop)
+        c.attach(Attach { sandbox, endpoints: vec![(c.network_by_name("front")?.id(), EndpointSpec::new("new"))] })
+            .map(drop)
     };
     let cases: &[Case<'_>] = &[
         ("of another program", &|c| publish(c, "9000:80")),
@@ -385,7 +406,8 @@ fn hosts_that_cannot() {
     expect![[r#"
         network: Unsupported: network six asks for IPv6, which this kernel does not have; create it with IPv4 only
         network: Unsupported: driver bridge needs nf_tables, which this kernel does not have
-    "#]].assert_eq(&told.concat());
+    "#]]
+    .assert_eq(&told.concat());
     // What needs neither works.
     let world = World::new();
     world.host.set_profile(HostProfile { ipv6: false, ..none });
@@ -401,142 +423,6 @@ fn a_bridge_name_of_anothers_interface() {
     let cases: &[Case<'_>] = &[("network", &|c| create(c, spec.clone()))];
     expect![[r#"
         network: Conflict: interface eth7 exists already and is not Pontoon's: choose another name
-    "#]].assert_eq(&told(&world, &controller, cases));
-}
-
-fn open(root: &str) -> Result<Controller, Error> {
-    let config = Config::new(root).run_dir("/run/pontoon").deadline(Duration::from_millis(200));
-    Controller::open(config)
-}
-
-/// Returns what the kernel holds that could have changed.
-fn kernel() -> String {
-    [run("ip", &["address"]), run("ip", &["route"]), run("nft", &["list", "ruleset"]), run("ss", &["-Htuln"])].join("\n")
-}
-
-/// Runs a test in namespaces of its own, if the kernel has what a bridge network needs.
-fn on_kernel(test: impl FnOnce()) {
-    isolated(|| {
-        if [Feature::Ipv6, Feature::Veth, Feature::Bridge, Feature::NfTables].into_iter().all(require) {
-            test();
-        }
-    });
-}
-
-#[test]
-fn the_kernel_refuses_and_nothing_is_left() {
-    on_kernel(|| {
-        run("ip", &["link", "add", "eth7", "type", "bridge"]);
-        let _taken = std::net::TcpListener::bind("0.0.0.0:9000").expect("a free port");
-        let controller = open("/run/state").expect("opens");
-        furnish(&controller);
-        controller.settle().expect("settles");
-        let publish = |port: &str| {
-            let sandbox = SandboxSpec::new("new").publish(port.parse()?);
-            let front = controller.network_by_name("front")?.id();
-            controller.attach(Attach { sandbox, endpoints: vec![(front, EndpointSpec::new("new"))] }).map(drop)
-        };
-        let named = |name: &str| front("new", "10.2.0.0/24").option("com.docker.network.bridge.name", name);
-        let cases: &[(&str, &dyn Fn() -> Result<(), Error>)] = &[
-            ("a port of another program", &|| publish("9000:80")),
-            ("a port of another program, in a range", &|| publish("8995-9004:80-89")),
-            ("an address that is not the host's", &|| publish("192.0.2.99:81:80")),
-            ("a bridge name of another's interface", &|| create(&controller, named("eth7"))),
-            ("a bridge name that the kernel keeps", &|| create(&controller, named("all"))),
-            ("a bridge name that the kernel keeps too", &|| create(&controller, named("default"))),
-            ("a namespace that is none", &|| {
-                let adopted = NamespaceSource::Adopted("/proc/self/status".to_owned());
-                controller.create_sandbox(SandboxSpec::new("new").namespace(adopted)).map(drop)
-            }),
-        ];
-        let mut told = String::new();
-        for (name, case) in cases {
-            let before = kernel();
-            let error = case().expect_err(name);
-            controller.settle().expect("settles");
-            assert_eq!(kernel(), before, "{name}");
-            assert_eq!(controller.debts(), [], "{name}");
-            told += &format!("{name}: {}\n", words(&error));
-        }
-        assert_eq!(controller.diagnose().expect("readable"), []);
-        expect![[r#"
-            a port of another program: Conflict: failed to bind host port 0.0.0.0:9000/tcp: address already in use
-            a port of another program, in a range: Conflict: failed to bind host port 0.0.0.0:9000/tcp: address already in use
-            an address that is not the host's: Internal: create sandbox new failed: step 5 (+ hold 192.0.2.99:81/tcp) failed: host address 192.0.2.99 of port 81/tcp is not an address of this host: publish on another
-            a bridge name of another's interface: Conflict: interface eth7 exists already and is not Pontoon's: choose another name
-            a bridge name that the kernel keeps: Internal: create network new failed: step 1 (+ bridge all mac <mac> mtu 1500 route-localnet) failed: Invalid argument (EINVAL)
-            a bridge name that the kernel keeps too: Internal: create network new failed: step 1 (+ bridge default mac <mac> mtu 1500 route-localnet) failed: Invalid argument (EINVAL)
-            a namespace that is none: Internal: create sandbox new failed: step 1 (+ namespace of sandbox <id> adopted from /proc/self/status) failed: /proc/self/status is not a network namespace
-        "#]].assert_eq(&told);
-    });
-}
-
-#[test]
-fn without_privileges() {
-    on_kernel(|| {
-        let before = kernel();
-        let error = unprivileged(|| words(&open("/run/state").err().expect("refused")));
-        expect!["Forbidden: changing networks (CAP_NET_ADMIN and CAP_SYS_ADMIN) needs privileges: run as root, or as an ordinary user in a user namespace (`pontoon run` does so)"].assert_eq(&error);
-        assert_eq!(kernel(), before);
-        assert!(!Path::new("/run/pontoon").exists());
-        // The store was let go of.
-        drop(open("/run/state").expect("opens with privileges"));
-    });
-}
-
-/// Runs `work` on a thread that has lost root's privileges.
-fn unprivileged<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let none = CapabilitySet::empty();
-            set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
-                .expect("privileges can be given up");
-            work()
-        });
-        thread.join().expect("it does not panic")
-    })
-}
-
-#[test]
-fn stores_that_cannot_be_used() {
-    on_kernel(|| {
-        let before = kernel();
-        let mut told = String::new();
-        let mut tell = |name: &str, error: Option<Error>| told += &format!("{name}: {}\n", words(&error.expect(name)));
-
-        tell("no directory", open("").err());
-        fs::write("/run/file", "").expect("writable");
-        tell("a file for a directory", open("/run/file").err());
-        drop(open("/run/state").expect("opens"));
-        fs::set_permissions("/run/state", std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("changed");
-        tell("an unreadable directory", unprivileged(|| open("/run/state").err()));
-        fs::set_permissions("/run/state", std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("changed");
-
-        let holder = DiskStore::open(Path::new("/run/state"), Duration::ZERO).expect("nobody holds it");
-        let held = words(&open("/run/state").err().expect("held"));
-        tell_held(&held);
-        drop(holder);
-
-        let bytes = fs::read("/run/state/pontoon.redb").expect("the store's file");
-        fs::write("/run/state/pontoon.redb", &bytes[..bytes.len() / 3]).expect("writable");
-        tell("a half-written store", open("/run/state").err());
-        fs::write("/run/state/pontoon.redb", b"not a store at all").expect("writable");
-        tell("a file that is no store", open("/run/state").err());
-        assert_eq!(fs::read("/run/state/pontoon.redb").expect("there"), b"not a store at all");
-        fs::write("/run/state/pontoon.redb", &bytes).expect("writable");
-        drop(open("/run/state").expect("opens again"));
-        assert_eq!(kernel(), before);
-        expect![[r#"
-            no directory: Invalid: empty dir: name the directory that keeps the state
-            a file for a directory: Internal: the store /run/file failed to create: File exists (os error 17)
-            an unreadable directory: Internal: the store /run/state/lock failed to lock: Permission denied (os error 13)
-            a half-written store: Internal: the store /run/state/pontoon.redb cannot be read: DB corrupted: File truncated below stored layout: file_len=352256, layout_len=1056768; move the file away to start empty, then import an export if there is one
-            a file that is no store: Internal: the store /run/state/pontoon.redb cannot be read: I/O error: Not a redb database: magic number mismatch; move the file away to start empty, then import an export if there is one
-        "#]].assert_eq(&told);
-    });
-}
-
-fn tell_held(words: &str) {
-    let me = std::process::id().to_string();
-    assert!(words.starts_with("Unavailable: the store /run/state") && words.contains(&me), "{words}");
+    "#]]
+    .assert_eq(&told(&world, &controller, cases));
 }

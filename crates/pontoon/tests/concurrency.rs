@@ -88,7 +88,8 @@ fn come_and_go(controller: &Controller, networks: &[Network], claims: &Claims, n
     let endpoints = vec![(one.id(), EndpointSpec::new(&name)), (two.id(), EndpointSpec::new(&name))];
     let spec = SandboxSpec::new(&name).publish("80".parse().expect("a port"));
     let sandbox = controller.attach(Attach { sandbox: spec, endpoints })?;
-    let addresses: Vec<IpNet> = sandbox.endpoints().iter().flat_map(|e| e.record().expect("there").addresses.clone()).collect();
+    let addresses: Vec<IpNet> =
+        sandbox.endpoints().iter().flat_map(|e| e.record().expect("there").addresses.clone()).collect();
     assert_eq!(addresses.len(), 4);
     claims.take(&addresses);
     claims.give_back(&addresses);
@@ -127,7 +128,8 @@ fn rounds(controller: &Controller, networks: &[Network], rounds: usize) {
                         break;
                     }
                     let round = if number % 2 == 0 { come_and_go } else { join_and_leave };
-                    round(controller, networks, &claims, number).unwrap_or_else(|error| panic!("round {number}: {error}"));
+                    round(controller, networks, &claims, number)
+                        .unwrap_or_else(|error| panic!("round {number}: {error}"));
                 }
             });
         }
@@ -173,7 +175,9 @@ fn picture() -> String {
     for link in ip_json(&["address", "show"]).as_array().expect("a list") {
         lines.push(format!("link {}", link["ifname"]));
         let addresses = link["addr_info"].as_array().into_iter().flatten();
-        lines.extend(addresses.filter(|address| address["scope"] != "link").map(|address| format!("  {}", address["local"])));
+        lines.extend(
+            addresses.filter(|address| address["scope"] != "link").map(|address| format!("  {}", address["local"])),
+        );
     }
     for family in ["-4", "-6"] {
         let routes = ip_json(&[family, "route", "show"]);
@@ -204,7 +208,10 @@ fn networks_are_deleted_under_their_users() {
         let world = World::new();
         let controller = world.open();
         // Forwarding stays on once a network needed it.
-        controller.create_network(NetworkSpec::new("first")).and_then(|network| network.delete()).expect("comes and goes");
+        controller
+            .create_network(NetworkSpec::new("first"))
+            .and_then(|network| network.delete())
+            .expect("comes and goes");
         let before = world.picture();
         thread::scope(|scope| {
             for thread in 0..THREADS {
@@ -248,7 +255,7 @@ impl Dice {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % n == 0
+        self.0.is_multiple_of(n)
     }
 }
 
@@ -307,7 +314,8 @@ fn unlucky_round(controller: &Controller, networks: &[Network], claims: &Claims,
     let endpoints = vec![(one.id(), EndpointSpec::new(&name)), (two.id(), EndpointSpec::new(&name))];
     let spec = SandboxSpec::new(&name).publish("80".parse().expect("a port"));
     let Ok(sandbox) = controller.attach(Attach { sandbox: spec, endpoints }) else { return };
-    let addresses: Vec<IpNet> = sandbox.endpoints().iter().flat_map(|e| e.record().expect("there").addresses.clone()).collect();
+    let addresses: Vec<IpNet> =
+        sandbox.endpoints().iter().flat_map(|e| e.record().expect("there").addresses.clone()).collect();
     assert_eq!(addresses.len(), 4);
     claims.take(&addresses);
     // Given back before the deletion, for afterwards others may have them at once.

@@ -46,7 +46,9 @@ impl Repair {
         if self.purge && !self.force && !confirm(warning) {
             return Err(Failure::new("nothing was removed").hinted("answer with y, or give --force"));
         }
-        let controller = context.open()?;
+        let config = context.settings.config();
+        // To remove everything is the one thing that may be done to what another state directory left.
+        let controller = context.open_as(if self.purge { config.take_over() } else { config })?;
         let restored = controller.restored().clone();
         let spinner = Spinner::start("repairing", context.settings.quiet);
         let repaired = if self.purge { controller.purge() } else { controller.repair() };

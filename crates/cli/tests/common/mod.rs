@@ -90,12 +90,20 @@ pub(crate) fn snapshot() -> BTreeMap<&'static str, String> {
     ])
 }
 
-/// What `ip` says, without what changes by itself: whether there is a carrier, and whether an address was checked.
+/// What `ip` says, without what changes by itself: whether there is a carrier, whether an address was checked, and the
+/// link-local addresses and routes that the kernel makes and removes as carriers come and go.
 fn lasting(arguments: &[&str]) -> String {
     let mut text: Value = serde_json::from_str(&run("ip", arguments)).expect("ip prints JSON");
+    let link_local = |entry: &Value, key: &str| entry[key].as_str().is_some_and(|text| text.starts_with("fe80:"));
+    if let Some(entries) = text.as_array_mut() {
+        entries.retain(|entry| !link_local(entry, "dst"));
+    }
     for entry in text.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
         entry.retain(|key, _| !["operstate", "flags", "qdisc"].contains(&key.as_str()));
-        let addresses = entry.get_mut("addr_info").and_then(Value::as_array_mut);
+        let mut addresses = entry.get_mut("addr_info").and_then(Value::as_array_mut);
+        if let Some(addresses) = &mut addresses {
+            addresses.retain(|address| !link_local(address, "local"));
+        }
         for address in addresses.into_iter().flatten().filter_map(Value::as_object_mut) {
             address.remove("tentative");
         }

@@ -59,11 +59,13 @@ pub struct EngineConfig {
     /// Whether this process stays and holds host ports for all sandboxes. One that leaves at once holds them only while it
     /// publishes, and does not count their absence as a difference.
     pub resident: bool,
+    /// Whether a new state takes what an older one left on the host for its own, and so removes it.
+    pub take_over: bool,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(30), pools: DefaultPools::local(None), resident: true }
+        Self { deadline: Duration::from_secs(30), pools: DefaultPools::local(None), resident: true, take_over: false }
     }
 }
 

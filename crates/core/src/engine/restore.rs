@@ -50,6 +50,7 @@ impl Engine {
     pub fn restore(&self) -> Result<Restored, Error> {
         let _span = info_span!("restore").entered();
         let _guard = self.everything("restore")?;
+        self.check_whose()?;
         let stale = self.remove_stale()?;
         let repaired = self.reconcile()?;
         Ok(Restored { stale, repaired })
@@ -108,6 +109,20 @@ impl Engine {
             .collect::<Vec<_>>();
         self.remove_records(&records)?;
         self.reconcile()
+    }
+
+    /// A state that was never used owns nothing: what carries our mark is of another one, and not to be touched.
+    fn check_whose(&self) -> Result<(), Error> {
+        if self.config.take_over || self.store.get(codec::GENERATION)?.is_some() {
+            return Ok(());
+        }
+        let mut found = self.host.observe(&Query::default())?;
+        found.retain(|object| !object.is_volatile());
+        let example = found.iter().next().map(ToString::to_string);
+        match example {
+            Some(example) => Err(Error::OtherState { count: found.len(), example }),
+            None => Ok(()),
+        }
     }
 
     fn everything(&self, label: &str) -> Result<super::locks::Guard<'_>, Error> {

@@ -10,7 +10,7 @@ use pontoon_netlink::route::{self, Family, Link, RouteFilter, RouteKind, TABLE_M
 
 use super::bridges::setting;
 use super::namespaces;
-use super::veths::read_alias;
+use super::veths::{NOBODY, read_alias};
 use super::{LINK_GROUP, LinuxHost, PROTOCOL, REAP_GROUP, error, sysctls};
 
 pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostError> {
@@ -29,7 +29,8 @@ pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostEr
             }
         }
     }
-    outside.layer3(Place::Host, &|link| link.group != REAP_GROUP).into_iter().for_each(|o| objects.set(o));
+    // A Pontoon inside a sandbox finds addresses with its own mark on the interface that leads out: they are another's.
+    outside.layer3(Place::Host, &|link| link.group == LINK_GROUP).into_iter().for_each(|o| objects.set(o));
     for (sandbox, scene) in &inside {
         let lives = |link: &Link| !outside.waits_to_be_deleted(link);
         scene.layer3(Place::Sandbox(*sandbox), &lives).into_iter().for_each(|o| objects.set(o));
@@ -140,7 +141,7 @@ fn no_mac() -> MacAddr {
 /// What the other end says is looked up in the sandbox where the query goes there, and believed otherwise. An end that is
 /// down leads to nobody: changing the pair sets it right, and it can be removed.
 fn veth(link: &Link, outside: &Scene, inside: &HashMap<SandboxId, Scene>) -> Option<Veth> {
-    let nobody = || IfName::new("-").expect("a valid interface name");
+    let nobody = || IfName::new(NOBODY).expect("a valid interface name");
     let told = link.alias.as_deref().and_then(read_alias);
     // Without an alias it was made in a moment that a crash cut short: enough to remove it.
     let (sandbox, mut peer, mut mac) = told.unwrap_or_else(|| {

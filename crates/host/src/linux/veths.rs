@@ -14,6 +14,8 @@ use tracing::info_span;
 use super::run::Run;
 use super::{LINK_GROUP, error};
 
+/// What an observed pair names as its bridge if it is a port of none, and as its other end if that is lost or down.
+pub(super) const NOBODY: &str = "-";
 /// Tries before an interface index or name that is always taken is given up.
 const ATTEMPTS: usize = 16;
 
@@ -95,6 +97,12 @@ impl Run<'_> {
 
     pub(super) fn change_veth(&mut self, step: usize, veth: &Veth) -> Result<(), HostError> {
         match self.ours(&veth.name)? {
+            // A repair that is taken back: what was damaged is not damaged again, but for the bridge that it lost.
+            Some(present) if is_ours(&present) && veth.bridge.as_str() == NOBODY => {
+                let alone = LinkChange { master: Some(0), ..LinkChange::new(present.index) };
+                self.route.request(&alone.set()).map_err(|e| error::failed(&e))
+            }
+            _ if veth.peer.as_str() == NOBODY => Ok(()),
             Some(present) if is_ours(&present) && self.adjust_veth(step, veth, &present)? => Ok(()),
             _ => self.add_veth(step, veth),
         }

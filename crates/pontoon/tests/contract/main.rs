@@ -19,7 +19,10 @@ use pontoon_testkit::{Feature, isolated, require};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use universe::{BRIDGES, Line, PAIRS, SANDBOXES, SYSCTLS, address, catalogue, complete, inside, tame, without_stray_routes};
+use universe::{
+    BRIDGES, Line, PAIRS, SANDBOXES, SYSCTLS, address, catalogue, complete, inside, peaceful, tame,
+    without_stray_routes,
+};
 
 /// Sequences of moves; each has several plans.
 const CASES: u32 = 100;
@@ -43,7 +46,11 @@ pub(crate) enum Accident {
 enum Move {
     /// A plan from what is there to other objects with all they need, as the engine makes them; or to more objects,
     /// whatever they need. Or there and back.
-    Toward { objects: Vec<Line>, complete: bool, back: bool },
+    Toward {
+        objects: Vec<Line>,
+        complete: bool,
+        back: bool,
+    },
     /// Plans of one step each, whatever is there.
     Steps(Vec<(bool, Line)>),
     Accident(Accident),
@@ -72,7 +79,8 @@ fn accident() -> impl Strategy<Value = Accident> {
 }
 
 fn a_move() -> impl Strategy<Value = Move> {
-    let toward = (subsequence(tame(), 1..30), prop::bool::weighted(0.85), prop::bool::weighted(0.3))
+    let objects = prop_oneof![subsequence(peaceful(), 1..30), subsequence(tame(), 1..30)];
+    let toward = (objects, prop::bool::weighted(0.85), prop::bool::weighted(0.3))
         .prop_map(|(objects, complete, back)| Move::Toward { objects, complete, back });
     let steps = prop::collection::vec((prop::bool::weighted(0.7), select(catalogue())), 1..6).prop_map(Move::Steps);
     prop_oneof![6 => toward, 2 => steps, 3 => accident().prop_map(Move::Accident)]

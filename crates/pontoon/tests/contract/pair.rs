@@ -128,10 +128,10 @@ impl Pair {
                 run("ip", &["link", "add", link, "type", "bridge"]);
                 run("ip", &["link", "set", link, "up"]);
             }
-            Accident::DeletePeer(letter, link) if has(Key::Namespace(sandbox(*letter))) => {
-                if self.ip_inside(*letter, &["link", "delete", link]) {
-                    self.fake.delete_link_in(inside(*letter), link);
-                }
+            Accident::DeletePeer(letter, link)
+                if has(Key::Namespace(sandbox(*letter))) && self.ip_at(inside(*letter), &["link", "delete", link]) =>
+            {
+                self.fake.delete_link_in(inside(*letter), link);
             }
             Accident::FlushRuleset => {
                 self.fake.flush_ruleset();
@@ -186,10 +186,6 @@ impl Pair {
 
     fn netns(&self, letter: char) -> String {
         self.run_dir.join("netns").join(sandbox(letter).short()).display().to_string()
-    }
-
-    fn ip_inside(&self, letter: char, arguments: &[&str]) -> bool {
-        self.ip_at(inside(letter), arguments)
     }
 
     /// Returns whether it succeeded.

@@ -102,8 +102,11 @@ fn a_listed_ruleset_can_be_loaded_again() {
         std::fs::write("/run/saved.nft", format!("flush ruleset\n{listed}")).expect("writable");
         run("nft", &["-f", "/run/saved.nft"]);
         assert_eq!(lab.controller.diagnose().expect("readable"), []);
-        lab.check(&["outside tcp 192.0.2.1:8080"], expect![[r#"
+        lab.check(
+            &["outside tcp 192.0.2.1:8080"],
+            expect![[r#"
             outside tcp 192.0.2.1:8080: web:80 sees 192.0.2.2
-        "#]]);
+        "#]],
+        );
     });
 }

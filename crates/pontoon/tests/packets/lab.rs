@@ -81,10 +81,16 @@ impl Lab {
     /// Attaches a new sandbox to a network, lets it serve [`OPEN`] and makes it a place.
     pub(crate) fn sandbox(&mut self, name: &str, network: &Network, ports: &[&str]) -> Sandbox {
         let sandbox = self.attach(name, network, ports).expect("attaches");
-        self.places.insert(name.to_owned(), Namespace::open(sandbox.key()).expect("its namespace"));
-        self.serve(name, Proto::Tcp, OPEN);
+        self.enter(name);
         self.await_gateways(name, network);
         sandbox
+    }
+
+    /// Makes the namespace that a sandbox has now a place, and lets it serve [`OPEN`].
+    pub(crate) fn enter(&mut self, name: &str) {
+        let sandbox = self.controller.sandbox_of(name).expect("a sandbox");
+        self.places.insert(name.to_owned(), Namespace::open(sandbox.key()).expect("its namespace"));
+        self.serve(name, Proto::Tcp, OPEN);
     }
 
     /// Waits until packets pass: the kernel starts an interface's queue a moment after it was set up.

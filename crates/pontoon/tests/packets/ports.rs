@@ -5,7 +5,7 @@ use expect_test::expect;
 use crate::lab::{Lab, bridge_netfilter, dual, lab};
 use crate::probe::Proto;
 
-/// `web` and its neighbour `near` on one network, `far` on another, `quiet` and its neighbour on one without ICC.
+/// `web` and its neighbour `near` on one network, `far` on another.
 fn town(lab: &mut Lab, ports: &[&str]) {
     let (one, two) = (lab.network(dual(1)), lab.network(dual(2)));
     lab.sandbox("web", &one, ports);
@@ -229,7 +229,10 @@ fn ranges_kept_and_shifted_and_chosen() {
     });
 }
 
-/// A sandbox that publishes a port and one that does not, side by side without ICC: the port is public, the rest is not.
+/// Without ICC a neighbour's port is reached by the host's address as by everybody else, and nothing of it otherwise.
+///
+/// Not where bridged packets pass the IP hooks: there the kernel translates the destination before the packet is routed, and
+/// hands it to the neighbour's bridge port itself, which is isolated from this one.
 #[test]
 fn a_port_is_public_also_to_neighbours_without_icc() {
     lab(|mut lab| {
@@ -272,7 +275,7 @@ fn a_port_is_public_also_to_neighbours_without_icc() {
     });
 }
 
-/// All of that once more where bridged packets pass the IP hooks.
+/// Whether bridged packets pass the IP hooks makes no difference.
 #[test]
 fn ports_work_with_bridge_netfilter_on_and_off() {
     lab(|mut lab| {
@@ -299,7 +302,7 @@ fn ports_work_with_bridge_netfilter_on_and_off() {
     });
 }
 
-/// A flow that was open before its port was taken back does not go on.
+/// A port goes with its sandbox.
 #[test]
 fn a_port_that_is_taken_back_is_closed() {
     lab(|mut lab| {

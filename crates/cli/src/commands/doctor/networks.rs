@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use pontoon::{Controller, NetworkRecord};
+use pontoon::{Controller, NetworkRecord, label};
 
 use super::{Finding, read};
 use crate::errors::Failure;
@@ -75,7 +75,7 @@ fn mtu(record: &NetworkRecord, routes: &[Route]) -> Option<Finding> {
                 "networks: {} has an MTU of {ours}, the way out on {} has {theirs}",
                 record.spec.name, way_out.interface
             ),
-            format!("make the network again with -o com.docker.network.driver.mtu={theirs}"),
+            format!("make the network again with -o {}={theirs}", label::MTU),
         )
     })
 }
