@@ -384,10 +384,16 @@ impl Error {
             Self::Option(e) => e.kind(),
             Self::Name(_) | Self::Id(_) => Kind::Invalid,
             Self::Clash(_) | Self::OtherState { .. } => Kind::Conflict,
-            Self::Apply { source, .. } => source.cause.kind(),
+            Self::Apply { source, .. } => source.kind(),
             Self::Host(e) => e.kind(),
             Self::Store(StoreError::Held { .. }) | Self::Busy { .. } | Self::Restless { .. } => Kind::Unavailable,
+            Self::Store(StoreError::Io { source, .. }) if is_denied(&**source) => Kind::Forbidden,
             Self::Store(_) | Self::LeftBehind { .. } => Kind::Internal,
         }
     }
+}
+
+fn is_denied(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let io = source.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::error::Kind;
 use crate::ipam::Ranges;
 use crate::model::SandboxId;
-use crate::objects::{Key, Objects, Op, Place, Plan};
+use crate::objects::{Key, Object, Objects, Op, Place, Plan};
 use crate::ports::{PortProto, PortRange};
 
 /// Reads a host.
@@ -162,6 +162,23 @@ pub struct ApplyError {
     /// Steps that should have been taken, or undone, and were not.
     pub left_behind: Vec<(Op, HostError)>,
 }
+
+impl ApplyError {
+    /// Returns the kind: naming what this host does not have is the request's fault, not the host's.
+    pub fn kind(&self) -> Kind {
+        match (self.op.object(), &self.cause) {
+            (Object::Held(_), HostError::Kernel { errno: EADDRNOTAVAIL, .. }) => Kind::Invalid,
+            (Object::Namespace(_), HostError::Kernel { errno: EINVAL, .. }) => Kind::Invalid,
+            (Object::Namespace(_), HostError::Missing { .. }) => Kind::NotFound,
+            (_, cause) => cause.kind(),
+        }
+    }
+}
+
+/// Not an address of this host.
+const EADDRNOTAVAIL: i32 = 99;
+/// Not a namespace.
+const EINVAL: i32 = 22;
 
 fn left(left_behind: &[(Op, HostError)]) -> String {
     match left_behind.len() {

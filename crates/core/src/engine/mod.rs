@@ -1,6 +1,6 @@
 //! The engine: edits a draft of the state, has the host apply the difference, and commits.
 //!
-//! [`Engine::transact`](transact) is the one function that does things; [`restore`] is the other caller of the host, and
+//! [`Engine::transact`] is the one function that does things; [`Engine::restore`] is the other caller of the host, and
 //! does the same with the difference between what should be and what is.
 
 mod codec;

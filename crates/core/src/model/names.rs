@@ -66,13 +66,14 @@ impl IfName {
     ///
     /// # Errors
     ///
-    /// [`NameError::Interface`] if it is empty, longer than 15 bytes, `.` or `..`, or contains `/`, `:`, white space or a
-    /// control character.
+    /// [`NameError::Interface`] if it is empty, longer than 15 bytes, `.`, `..`, `all` or `default`, or contains `/`, `:`, white
+    /// space or a control character.
     pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
         let name = name.into();
         let reason = match name.as_str() {
             "" => Some("it is empty"),
             "." | ".." => Some("it names a directory"),
+            "all" | "default" => Some("the kernel keeps settings of other interfaces under it"),
             text if text.len() > 15 => Some("it is longer than 15 bytes"),
             text if text.contains(['/', ':']) => Some("it contains '/' or ':'"),
             text if text.chars().any(|c| c.is_whitespace() || c.is_control()) => {

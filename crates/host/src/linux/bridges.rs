@@ -160,6 +160,9 @@ fn write_settings(bridge: &Bridge) -> Result<(), HostError> {
     write_setting("ipv6", name, "disable_ipv6", !bridge.ipv6)?;
     if bridge.ipv6 {
         write_setting("ipv6", name, "accept_ra", false)?;
+        // The kernel asks for neighbours from the link-local address. While that is being probed for duplicates, for a
+        // second or two after the first port, nobody but the host itself reaches containers over IPv6.
+        write_setting("ipv6", name, "accept_dad", false)?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostEr
     for link in outside.links.iter().filter(|link| link.group == LINK_GROUP) {
         match link.kind.as_deref() {
             Some("bridge") => bridge(link).into_iter().for_each(|bridge| objects.set(bridge)),
-            Some("veth") => veth(link, &outside, &inside).into_iter().for_each(|veth| objects.set(veth)),
+            Some("veth") => veth(link, &outside, &inside, query).into_iter().for_each(|veth| objects.set(veth)),
             _ => {}
         }
     }
@@ -140,7 +140,7 @@ fn no_mac() -> MacAddr {
 
 /// What the other end says is looked up in the sandbox where the query goes there, and believed otherwise. An end that is
 /// down leads to nobody: changing the pair sets it right, and it can be removed.
-fn veth(link: &Link, outside: &Scene, inside: &HashMap<SandboxId, Scene>) -> Option<Veth> {
+fn veth(link: &Link, outside: &Scene, inside: &HashMap<SandboxId, Scene>, query: &Query) -> Option<Veth> {
     let nobody = || IfName::new(NOBODY).expect("a valid interface name");
     let told = link.alias.as_deref().and_then(read_alias);
     // Without an alias it was made in a moment that a crash cut short: enough to remove it.
@@ -159,6 +159,9 @@ fn veth(link: &Link, outside: &Scene, inside: &HashMap<SandboxId, Scene>) -> Opt
             }
             _ => peer = nobody(),
         }
+    } else if query.sandboxes.contains(&sandbox) {
+        // The sandbox's namespace is gone, or another has taken its place: wherever the other end is, it is not there.
+        peer = nobody();
     }
     let bridge = link.master.filter(|_| link.up).and_then(|master| outside.link(master));
     let port = link.port.unwrap_or_default();

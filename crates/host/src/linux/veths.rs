@@ -64,7 +64,11 @@ impl Run<'_> {
         Err(error::number(&format!("making the interface {}", veth.name), libc::EBUSY))
     }
 
+    /// Returns the index of its bridge; 0 if it is to be a port of none, as it was before a repair that is taken back.
     fn bridge_of(&mut self, veth: &Veth) -> Result<u32, HostError> {
+        if veth.bridge.as_str() == NOBODY {
+            return Ok(0);
+        }
         let index = self.host_stack().index(&veth.bridge)?;
         index.ok_or_else(|| HostError::Missing { what: format!("the bridge {}", veth.bridge) })
     }
@@ -97,11 +101,7 @@ impl Run<'_> {
 
     pub(super) fn change_veth(&mut self, step: usize, veth: &Veth) -> Result<(), HostError> {
         match self.ours(&veth.name)? {
-            // A repair that is taken back: what was damaged is not damaged again, but for the bridge that it lost.
-            Some(present) if is_ours(&present) && veth.bridge.as_str() == NOBODY => {
-                let alone = LinkChange { master: Some(0), ..LinkChange::new(present.index) };
-                self.route.request(&alone.set()).map_err(|e| error::failed(&e))
-            }
+            // A repair that is taken back: an end that was lost is not lost again.
             _ if veth.peer.as_str() == NOBODY => Ok(()),
             Some(present) if is_ours(&present) && self.adjust_veth(step, veth, &present)? => Ok(()),
             _ => self.add_veth(step, veth),
@@ -131,9 +131,10 @@ impl Run<'_> {
         };
         let mut requests = vec![host.set()];
         requests.extend(dress(veth, present.index));
-        let port =
-            BridgePort { isolated: Some(veth.isolated), hairpin: Some(veth.hairpin), ..BridgePort::new(present.index) };
-        requests.push(port.set());
+        if master != 0 {
+            let (isolated, hairpin) = (Some(veth.isolated), Some(veth.hairpin));
+            requests.push(BridgePort { isolated, hairpin, ..BridgePort::new(present.index) }.set());
+        }
         for answer in self.route.batch(&requests).map_err(|e| error::failed(&e))? {
             answer.map_err(|refusal| error::refused(&refusal))?;
         }

@@ -116,6 +116,8 @@ impl World {
 
     fn check_bridge(&self, name: &IfName) -> Result<(), HostError> {
         match self.link(&NetnsKey::Host, name) {
+            // A repair that is taken back: it was a port of none.
+            None if name.as_str() == NO_BRIDGE => Ok(()),
             None => Err(missing(format!("bridge {name}"))),
             Some(link) if matches!(link.kind, Kind::Bridge) => Ok(()),
             Some(_) => Err(errno(EOPNOTSUPP)),
@@ -132,7 +134,7 @@ impl World {
         if let Some(outer) = self.own(&veth.name) {
             outer.mtu = veth.mtu;
             let (bridge, isolated, hairpin) = (veth.bridge.clone(), veth.isolated, veth.hairpin);
-            outer.port = Some(Port { bridge, isolated, hairpin });
+            outer.port = (bridge.as_str() != NO_BRIDGE).then_some(Port { bridge, isolated, hairpin });
         }
         if let Some(inner) = self.link_mut(inside, &veth.peer) {
             (inner.mac, inner.mtu) = (Some(veth.mac), veth.mtu);
