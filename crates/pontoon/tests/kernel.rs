@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
+use std::net::UdpSocket;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
 use pontoon::{Attach, Config, Controller, EndpointSpec, NetworkSpec, SandboxSpec};
+use pontoon_netlink::netns::{Namespace, Visitor};
 use pontoon_testkit::{isolated, run};
 
 fn open(dir: &Path) -> Controller {
@@ -46,5 +51,29 @@ fn an_attach_makes_everything_and_a_delete_leaves_nothing() {
         drop(controller);
         assert_eq!(picture(), before);
         assert!(std::fs::read_dir(dir.path().join("run/netns")).unwrap().next().is_none());
+    });
+}
+
+/// Who is told that a sandbox is attached may send: nothing is lost to an interface that is not quite there yet.
+#[test]
+fn the_first_packet_arrives() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let controller = open(dir.path());
+        let network = controller.create_network(NetworkSpec::new("one")).unwrap();
+        let listener = UdpSocket::bind("172.17.0.1:7").unwrap();
+        listener.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let visitor = Visitor::new(NonZeroUsize::MIN).unwrap();
+        let rounds = 50;
+        let lost = (0..rounds).filter(|round| {
+            let sandbox = SandboxSpec::new(format!("box{round}"));
+            let endpoints = vec![(network.id(), EndpointSpec::new(format!("a{round}")))];
+            let sandbox = controller.attach(Attach { sandbox, endpoints }).unwrap();
+            let namespace = Namespace::open(sandbox.key()).unwrap();
+            let send = || UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.send_to(b"first", "172.17.0.1:7"));
+            visitor.visit(&namespace, send).unwrap().unwrap();
+            listener.recv(&mut [0; 16]).is_err()
+        });
+        assert_eq!(lost.count(), 0, "of {rounds} first packets");
     });
 }

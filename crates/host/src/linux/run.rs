@@ -6,7 +6,7 @@ use pontoon_core::engine::{ApplyError, Facts, HostError};
 use pontoon_core::model::SandboxId;
 use pontoon_core::objects::{Address, Key, Object, Op, Place, Plan, Sysctl};
 use pontoon_netlink::Request;
-use pontoon_netlink::route::LinkChange;
+use pontoon_netlink::route::{LinkChange, link};
 
 use super::namespaces::{self, Open};
 use super::pool::Loan;
@@ -124,6 +124,8 @@ pub(super) struct Run<'h> {
     pub(super) graves: BTreeMap<usize, Vec<Address>>,
     /// Whether there is something in the reap group that nobody else deletes.
     pub(super) reap: bool,
+    /// Interfaces that got their carrier from this plan.
+    pub(super) woken: BTreeSet<u32>,
     /// What is in the reap group and goes with its namespace, if nobody holds that.
     pub(super) retired: Vec<u32>,
 }
@@ -151,6 +153,7 @@ impl<'h> Run<'h> {
             graves: BTreeMap::new(),
             reap: false,
             retired: Vec::new(),
+            woken: BTreeSet::new(),
         })
     }
 
@@ -176,7 +179,19 @@ impl<'h> Run<'h> {
             start = end;
         }
         self.settle_pending(None, ops, &mut taken);
+        self.await_carriers();
         taken
+    }
+
+    /// Sees to it that new ports pass their first packet: a carrier's arrival is worked off by another thread of the kernel,
+    /// and until then the interface drops what it is to send. Asking for the interface does that work at once (Linux 6.8,
+    /// `linkwatch_sync_dev` in net/core/rtnetlink.c); before, the wait is the kernel's.
+    fn await_carriers(&mut self) {
+        for index in std::mem::take(&mut self.woken) {
+            if let Err(error) = link(&mut self.route, index) {
+                tracing::debug!(index, %error, "whether the interface has its carrier is not known");
+            }
+        }
     }
 
     /// Lets a test fail steps, and returns those that are to be taken.

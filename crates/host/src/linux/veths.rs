@@ -50,6 +50,7 @@ impl Run<'_> {
                         let _ = self.retire(index);
                         return Err(error::refused(&refusal));
                     }
+                    self.woken.extend([index, master]);
                     return self.expect_up(step, veth, peer);
                 }
                 Err(refusal) if refusal.errno == libc::EBUSY => {}
@@ -138,6 +139,7 @@ impl Run<'_> {
         for answer in self.route.batch(&requests).map_err(|e| error::failed(&e))? {
             answer.map_err(|refusal| error::refused(&refusal))?;
         }
+        self.woken.extend([present.index, master]);
         self.expect_up(step, veth, peer.index)?;
         Ok(true)
     }

@@ -87,13 +87,15 @@ impl World {
 }
 
 impl Netns {
+    /// On the host, addresses with our mark on links of others are another Pontoon's, which made the sandbox that we run in.
     fn own(&self, place: Place) -> impl Iterator<Item = Object> {
+        let counts = move |link: &IfName| place != Place::Host || self.links.get(link).is_some_and(|link| link.ours);
         let addresses =
-            self.addresses.iter().filter(|address| address.ours).map(move |address| {
+            self.addresses.iter().filter(move |address| address.ours && counts(&address.link)).map(move |address| {
                 Object::Address(Address { place, link: address.link.clone(), prefix: address.prefix })
             });
         let routes =
-            self.routes.iter().filter(|route| route.ours).map(move |route| {
+            self.routes.iter().filter(move |route| route.ours && counts(&route.link)).map(move |route| {
                 Object::Route(Route { place, to: route.to, via: route.via, link: route.link.clone() })
             });
         addresses.chain(routes)
