@@ -200,7 +200,7 @@ fn names() {
         );
         mistake(
             &["sandbox", "adopt", "s", "--netns", "/dev/null"],
-            1,
+            2,
             &expect![[r#"
             error: create sandbox s failed
               because step 1 (+ namespace of sandbox ID adopted from /dev/null) failed

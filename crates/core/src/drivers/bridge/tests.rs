@@ -85,7 +85,7 @@ fn check_difference(spec: NetworkSpec, expected: Expect) {
 fn a_network_without_options() {
     expect![[r#"
         sysctl net.ipv4.ip_forward = 1 in host
-        ruleset inet pontoon 7b72421762d7b796
+        ruleset inet pontoon 6777a8c31a02d267
         bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
         veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin
         element bridges pn-abababababab
