@@ -53,7 +53,8 @@ impl Settings {
 
     /// Returns the controller's configuration: it does its work and leaves.
     pub(crate) fn config(&self) -> Config {
-        Config::new(&self.root).run_dir(&self.run_dir).deadline(self.wait).passing()
+        let config = Config::new(&self.root).run_dir(&self.run_dir).deadline(self.wait).passing();
+        if self.rootless { config.renewed_namespace() } else { config }
     }
 }
 

@@ -88,6 +88,12 @@ pub enum Error {
         /// One of them.
         example: String,
     },
+    /// A state directory of another network namespace of this boot.
+    #[error(
+        "this state belongs to another network namespace: run the command there, or give this namespace a state directory \
+         of its own (--root, --run-dir)"
+    )]
+    OtherNamespace,
     /// Somebody else is using the same things for too long.
     #[error("{label}: gave up after {} s waiting for another operation on the same things to end", .waited.as_secs())]
     Busy {
@@ -383,7 +389,7 @@ impl Error {
             Self::Port(e) => e.kind(),
             Self::Option(e) => e.kind(),
             Self::Name(_) | Self::Id(_) => Kind::Invalid,
-            Self::Clash(_) | Self::OtherState { .. } => Kind::Conflict,
+            Self::Clash(_) | Self::OtherState { .. } | Self::OtherNamespace => Kind::Conflict,
             Self::Apply { source, .. } => source.kind(),
             Self::Host(e) => e.kind(),
             Self::Store(StoreError::Held { .. }) | Self::Busy { .. } | Self::Restless { .. } => Kind::Unavailable,

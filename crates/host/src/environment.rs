@@ -30,12 +30,14 @@ impl Environment for System {
         started(owner.pid) == Some(owner.started)
     }
 
-    /// The boot and the network namespace. The namespace's cookie is never given twice in one boot, unlike its inode.
-    fn generation(&self) -> String {
+    fn boot(&self) -> String {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let cookie =
-            pontoon_netlink::netns::cookie().map_or_else(|error| error.to_string(), |cookie| cookie.to_string());
-        format!("{} {cookie}", boot.trim())
+        boot.trim().to_owned()
+    }
+
+    /// The namespace's cookie is never given twice in one boot, unlike its inode.
+    fn namespace(&self) -> String {
+        pontoon_netlink::netns::cookie().map_or_else(|error| error.to_string(), |cookie| cookie.to_string())
     }
 }
 

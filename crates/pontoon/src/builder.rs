@@ -108,6 +108,7 @@ impl Builder {
             pools: config.pools.clone().unwrap_or_else(|| DefaultPools::local(host_ula())),
             resident: config.resident,
             take_over: config.take_over,
+            renewed_namespace: config.renewed_namespace,
         };
         let (engine, quarantined) = Engine::open(registry, host, store, environment.clone(), engine_config)?;
         let in_order = session.as_ref().is_some_and(Session::follows_order);

@@ -17,6 +17,7 @@ pub struct Config {
     pub(crate) deadline: Duration,
     pub(crate) resident: bool,
     pub(crate) take_over: bool,
+    pub(crate) renewed_namespace: bool,
 }
 
 impl Config {
@@ -30,6 +31,7 @@ impl Config {
             deadline: Duration::from_secs(30),
             resident: true,
             take_over: false,
+            renewed_namespace: false,
         }
     }
 
@@ -83,6 +85,14 @@ impl Config {
     #[must_use]
     pub fn take_over(mut self) -> Self {
         self.take_over = true;
+        self
+    }
+
+    /// Says that the network namespace is made anew now and then, as a user's own is: a state that belongs to an older one
+    /// has lost its kernel half. Otherwise such a state is refused, for its sandboxes are probably alive elsewhere.
+    #[must_use]
+    pub fn renewed_namespace(mut self) -> Self {
+        self.renewed_namespace = true;
         self
     }
 

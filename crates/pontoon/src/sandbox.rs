@@ -7,7 +7,7 @@ use pontoon_core::engine::Engine;
 use pontoon_core::engine::gateway::{self, Gateways};
 use pontoon_host::environment::System;
 
-use crate::{Config, Endpoint, Error, Owner, SandboxId, SandboxRecord};
+use crate::{Config, Endpoint, EndpointSpec, Error, Network, Owner, SandboxId, SandboxRecord};
 
 /// Returns this process, as the owner of sandboxes that live as long as it does.
 pub fn myself() -> Owner {
@@ -56,6 +56,16 @@ impl Sandbox {
     /// Returns which of its endpoints lead out.
     pub fn gateways(&self) -> Gateways {
         gateway::of(&self.engine.snapshot(), self.id)
+    }
+
+    /// Connects it to a network by a new endpoint, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// See [`Engine::connect`].
+    pub fn connect(&self, network: &Network, spec: EndpointSpec) -> Result<Endpoint, Error> {
+        let id = self.engine.connect(self.id, network.id(), spec)?;
+        Ok(Endpoint::new(self.engine.clone(), id))
     }
 
     /// Deletes it with its endpoints.

@@ -85,6 +85,10 @@ impl Store for Closable {
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         self.with(|store| store.commit(batch))
     }
+
+    fn defer(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.with(|store| store.defer(batch))
+    }
 }
 
 /// Host ports that stay held after the controller was closed, until this is dropped.

@@ -15,6 +15,7 @@ struct Inner {
     now: u128,
     dead: Vec<Owner>,
     boot: u32,
+    namespace: u32,
 }
 
 impl TestEnvironment {
@@ -22,7 +23,7 @@ impl TestEnvironment {
     pub fn new(seed: u64) -> Self {
         // Xorshift stays at zero for ever, and small seeds begin with alike values.
         let random = (seed ^ 0x9e37_79b9_7f4a_7c15).max(1);
-        Self(Arc::new(Mutex::new(Inner { random, now: 1_000_000_000, dead: Vec::new(), boot: 1 })))
+        Self(Arc::new(Mutex::new(Inner { random, now: 1_000_000_000, dead: Vec::new(), boot: 1, namespace: 1 })))
     }
 
     /// Sets the nanoseconds since 1970.
@@ -43,6 +44,11 @@ impl TestEnvironment {
     /// Changes the generation, as a boot or another network namespace does. The host is rebooted by itself.
     pub fn reboot(&self) {
         self.lock().boot += 1;
+    }
+
+    /// Moves the process to another network namespace of the same boot.
+    pub fn move_elsewhere(&self) {
+        self.lock().namespace += 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -76,7 +82,11 @@ impl Environment for TestEnvironment {
         !self.lock().dead.contains(&owner)
     }
 
-    fn generation(&self) -> String {
-        format!("boot {}", self.lock().boot)
+    fn boot(&self) -> String {
+        format!("boot-{}", self.lock().boot)
+    }
+
+    fn namespace(&self) -> String {
+        format!("namespace-{}", self.lock().namespace)
     }
 }

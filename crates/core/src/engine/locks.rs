@@ -74,13 +74,7 @@ impl Locks {
             self.released.notify_all();
             return None;
         }
-        for (key, mode) in &wanted {
-            let holders = table.held.entry(key.clone()).or_default();
-            match mode {
-                Mode::Shared => holders.shared += 1,
-                Mode::Exclusive => holders.exclusive = true,
-            }
-        }
+        table.take(&wanted);
         drop(table);
         // Those behind may share what was just taken.
         self.released.notify_all();
@@ -93,6 +87,16 @@ impl Locks {
 }
 
 impl Table {
+    fn take(&mut self, wanted: &Wanted) {
+        for (key, mode) in wanted {
+            let holders = self.held.entry(key.clone()).or_default();
+            match mode {
+                Mode::Shared => holders.shared += 1,
+                Mode::Exclusive => holders.exclusive = true,
+            }
+        }
+    }
+
     /// Returns whether all that a waiter wants is free, and nobody before it wants any of that otherwise.
     fn is_turn_of(&self, ticket: u64) -> bool {
         let Some(wanted) = self.waiting.get(&ticket) else { return true };
@@ -114,6 +118,25 @@ fn collide(one: &Wanted, other: &Wanted) -> bool {
 }
 
 impl Guard<'_> {
+    /// Takes more locks if all of them are free and nobody waits for them; takes none otherwise, and never waits.
+    pub(super) fn try_extend(&mut self, wanted: &Wanted) -> bool {
+        let more: Wanted = wanted
+            .iter()
+            .filter(|(key, mode)| self.held.get(key).is_none_or(|held| held < mode))
+            .map(|(key, mode)| (key.clone(), *mode))
+            .collect();
+        let mut table = self.locks.lock();
+        // A shared lock that is held cannot become exclusive without letting others in between.
+        let fresh = more.keys().all(|key| !self.held.contains_key(key));
+        let free = more.iter().all(|(key, mode)| table.is_free(key, *mode));
+        if !fresh || !free || table.waiting.values().any(|waiting| collide(waiting, &more)) {
+            return false;
+        }
+        table.take(&more);
+        self.held.extend(more);
+        true
+    }
+
     /// Returns whether the held locks are enough.
     pub(super) fn covers(&self, wanted: &Wanted) -> bool {
         wanted.iter().all(|(key, mode)| self.held.get(key).is_some_and(|held| held >= mode))
@@ -184,6 +207,21 @@ mod tests {
             }
             done.store(true, std::sync::atomic::Ordering::Relaxed);
         });
+    }
+
+    #[test]
+    fn what_is_free_is_taken_at_once_and_what_is_not_is_left() {
+        let locks = Locks::default();
+        let moment = Duration::from_millis(5);
+        let shared = || Wanted::from([(LockKey::Shared, Mode::Exclusive)]);
+        let mut one = locks.acquire(wanted(Mode::Shared), moment).unwrap();
+        assert!(one.try_extend(&shared()));
+        assert!(one.covers(&shared()));
+        let mut two = locks.acquire(wanted(Mode::Shared), moment).unwrap();
+        assert!(!two.try_extend(&shared()));
+        drop(one);
+        assert!(two.try_extend(&shared()));
+        assert!(!two.try_extend(&wanted(Mode::Exclusive)), "a shared lock does not become exclusive");
     }
 
     #[test]

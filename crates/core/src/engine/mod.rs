@@ -45,8 +45,10 @@ pub trait Environment: Send + Sync {
     fn now(&self) -> u128;
     /// Returns whether a process is still running.
     fn is_alive(&self, owner: Owner) -> bool;
-    /// Returns what changes when the kernel's half of the state is gone: the boot and the network namespace.
-    fn generation(&self) -> String;
+    /// Returns what tells one boot from another: after a new one the kernel's half of the state is gone.
+    fn boot(&self) -> String;
+    /// Returns what tells this network namespace from all others of the boot.
+    fn namespace(&self) -> String;
 }
 
 /// How an engine behaves.
@@ -61,11 +63,20 @@ pub struct EngineConfig {
     pub resident: bool,
     /// Whether a new state takes what an older one left on the host for its own, and so removes it.
     pub take_over: bool,
+    /// Whether a state that belongs to another network namespace of this boot is one whose namespace is gone, and not one
+    /// that somebody opens from the wrong place.
+    pub renewed_namespace: bool,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(30), pools: DefaultPools::local(None), resident: true, take_over: false }
+        Self {
+            deadline: Duration::from_secs(30),
+            pools: DefaultPools::local(None),
+            resident: true,
+            take_over: false,
+            renewed_namespace: false,
+        }
     }
 }
 
@@ -81,6 +92,8 @@ pub struct Engine {
     config: EngineConfig,
     events: events::Bus,
     ephemeral: ops::Ephemeral,
+    /// Whether there are records that could not be read: what they ask for is not known, so nothing is removed by comparison.
+    incomplete: bool,
     /// Changes that must reach the store before any other: the undoing of a commit that could not be undone at once.
     unsettled: Mutex<Batch>,
 }
@@ -100,7 +113,9 @@ impl Engine {
         config: EngineConfig,
     ) -> Result<(Self, Vec<Quarantined>), Error> {
         let (state, quarantined) = codec::load(&*store)?;
-        Ok((Self::with(state, registry, host, store, environment, config), quarantined))
+        let mut engine = Self::with(state, registry, host, store, environment, config);
+        engine.incomplete = !quarantined.is_empty();
+        Ok((engine, quarantined))
     }
 
     fn with(
@@ -123,6 +138,7 @@ impl Engine {
             events: events::Bus::default(),
             ephemeral: ops::Ephemeral::default(),
             unsettled: Mutex::new(Batch::default()),
+            incomplete: false,
         }
     }
 

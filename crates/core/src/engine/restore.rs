@@ -14,7 +14,7 @@ use super::store::Batch;
 use super::transact::Changes;
 use super::{Engine, Event, HostError, Query, codec, render};
 use crate::error::Error;
-use crate::objects::{Key, Object, Objects, Op, Plan};
+use crate::objects::{Key, Object, Objects, Op, Plan, Tenure};
 
 /// One thing on the host that is not as it should be: the step that would put it right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +62,7 @@ impl Engine {
     ///
     /// If the store cannot be read.
     pub fn is_stale(&self) -> Result<bool, Error> {
-        let generation = self.environment.generation();
-        let same = self.store.get(codec::GENERATION)?.as_deref() == Some(generation.as_bytes());
+        let same = self.store.get(codec::GENERATION)?.as_deref() == Some(self.generation().as_bytes());
         let state = self.snapshot();
         let orphaned = |owner: Option<_>| owner.is_some_and(|owner| !self.environment.is_alive(owner));
         Ok(!same || state.sandboxes().any(|sandbox| orphaned(sandbox.spec.owner)))
@@ -106,14 +105,27 @@ impl Engine {
             .map(|r| RecordKey::Sandbox(r.id))
             .chain(state.endpoints().map(|r| RecordKey::Endpoint(r.id)))
             .chain(state.networks().map(|r| RecordKey::Network(r.id)))
+            // What was ensured stays: others may have come to rely on it.
+            .chain(
+                state.ledger().filter(|(_, entry)| stays(&entry.object)).map(|(key, _)| RecordKey::Ledger(key.clone())),
+            )
             .collect::<Vec<_>>();
         self.remove_records(&records)?;
         self.reconcile()
     }
 
     /// A state that was never used owns nothing: what carries our mark is of another one, and not to be touched.
+    ///
+    /// Nor does a state own anything in another network namespace than its own: what it asks for is elsewhere, and alive.
     fn check_whose(&self) -> Result<(), Error> {
-        if self.config.take_over || self.store.get(codec::GENERATION)?.is_some() {
+        if let Some(stored) = self.store.get(codec::GENERATION)? {
+            let same_boot = stored.starts_with(format!("{} ", self.environment.boot()).as_bytes());
+            return match same_boot && stored != self.generation().as_bytes() && !self.config.renewed_namespace {
+                true => Err(Error::OtherNamespace),
+                false => Ok(()),
+            };
+        }
+        if self.config.take_over {
             return Ok(());
         }
         let mut found = self.host.observe(&Query::default())?;
@@ -125,6 +137,10 @@ impl Engine {
         }
     }
 
+    fn generation(&self) -> String {
+        format!("{} {}", self.environment.boot(), self.environment.namespace())
+    }
+
     fn everything(&self, label: &str) -> Result<super::locks::Guard<'_>, Error> {
         self.locks
             .acquire(Wanted::from([(LockKey::All, Mode::Exclusive)]), self.config.deadline)
@@ -133,7 +149,7 @@ impl Engine {
 
     /// Removes sandboxes that cannot exist any more, with their endpoints. Their objects go with the next reconciliation.
     fn remove_stale(&self) -> Result<Vec<String>, Error> {
-        let generation = self.environment.generation();
+        let generation = self.generation();
         let stored = self.store.get(codec::GENERATION)?;
         let same = stored.as_deref() == Some(generation.as_bytes());
         let state = self.snapshot();
@@ -186,7 +202,12 @@ impl Engine {
         let (plan, ledgered) = self.settle_ledger(plan, &mut batch)?;
         let mut steps = plan.ops().to_vec();
         steps.extend(self.orphans(&self.snapshot())?.into_iter().map(|(_, op)| op));
-        let repaired = self.take(&Plan::of(steps));
+        if self.incomplete {
+            // Records that could not be read may ask for what nobody else does.
+            steps.retain(|step| !matches!(step, Op::Remove(_)));
+        }
+        let mut repaired = self.take(&Plan::of(steps));
+        self.pay(&mut repaired);
         let failed: BTreeSet<Key> = repaired.failed.iter().map(|(op, _)| op.object().key()).collect();
         self.settle_debts(&failed, batch, ledgered)?;
         for op in &repaired.done {
@@ -217,6 +238,22 @@ impl Engine {
             }
         }
         repaired
+    }
+
+    /// Takes the steps that are owed: what was half removed may be too little to be observed.
+    fn pay(&self, repaired: &mut Repaired) {
+        for (_, debt) in self.snapshot().debts().filter(|(_, debt)| matches!(debt.op, Op::Remove(_))) {
+            let key = debt.op.object().key();
+            let needed = self.desired().is_ok_and(|desired| desired.get(&key).is_some());
+            let tried = repaired.done.iter().any(|op| op.object().key() == key);
+            if needed || tried || repaired.failed.iter().any(|(op, _)| op.object().key() == key) {
+                continue;
+            }
+            match self.host.apply(&Plan::of(vec![debt.op.clone()])) {
+                Ok(_) => repaired.done.push(debt.op.clone()),
+                Err(error) => repaired.failed.push((debt.op.clone(), error.cause)),
+            }
+        }
     }
 
     /// Forgets debts that are paid and ledger entries that are settled.
@@ -276,6 +313,10 @@ impl Engine {
             })
             .collect())
     }
+}
+
+fn stays(object: &Object) -> bool {
+    matches!(object, Object::Sysctl(sysctl) if sysctl.tenure == Tenure::Ensure)
 }
 
 /// What a kernel setting is to become later cannot be read off the kernel: it is ours to say.

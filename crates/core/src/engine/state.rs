@@ -97,9 +97,9 @@ pub struct State {
     sandboxes: OrdMap<SandboxId, Arc<Sandbox>>,
     debts: OrdMap<String, Arc<Debt>>,
     ledger: OrdMap<String, Arc<LedgerEntry>>,
-    network_names: OrdMap<String, NetworkId>,
-    sandbox_names: OrdMap<String, SandboxId>,
-    endpoint_names: OrdMap<(NetworkId, String), EndpointId>,
+    network_names: OrdMap<Arc<str>, NetworkId>,
+    sandbox_names: OrdMap<Arc<str>, SandboxId>,
+    endpoint_names: OrdMap<(NetworkId, Arc<str>), EndpointId>,
     attached: OrdMap<(SandboxId, EndpointId), ()>,
     /// By subnet: networks that share one must not give an address twice.
     addresses: OrdMap<IpNet, AddressSet>,
@@ -166,13 +166,13 @@ impl State {
 
     /// Returns a network's endpoint of a name.
     pub fn endpoint_named(&self, network: NetworkId, name: &str) -> Option<&Arc<Endpoint>> {
-        self.endpoint_names.get(&(network, name.to_owned())).and_then(|id| self.endpoints.get(id))
+        self.endpoint_names.get(&(network, name.into())).and_then(|id| self.endpoints.get(id))
     }
 
     /// Returns a network's endpoints, by name.
     pub fn endpoints_of(&self, network: NetworkId) -> impl Iterator<Item = &Arc<Endpoint>> {
         self.endpoint_names
-            .range((network, String::new())..)
+            .range((network, Arc::from(""))..)
             .take_while(move |((of, _), _)| *of == network)
             .filter_map(|(_, id)| self.endpoints.get(id))
     }
@@ -243,12 +243,12 @@ impl State {
     fn insert(&mut self, key: &RecordKey, record: Record) {
         match record {
             Record::Network(network) => {
-                self.network_names.insert(network.spec.name.clone(), network.id);
+                self.network_names.insert(network.spec.name.as_str().into(), network.id);
                 pool_addresses(&network).for_each(|address| self.take(address));
                 self.networks.insert(network.id, network);
             }
             Record::Endpoint(endpoint) => {
-                self.endpoint_names.insert((endpoint.network, endpoint.spec.name.clone()), endpoint.id);
+                self.endpoint_names.insert((endpoint.network, endpoint.spec.name.as_str().into()), endpoint.id);
                 if let Some(attached) = &endpoint.attached {
                     self.attached.insert((attached.sandbox, endpoint.id), ());
                 }
@@ -268,7 +268,7 @@ impl State {
                 self.endpoints.insert(endpoint.id, endpoint);
             }
             Record::Sandbox(sandbox) => {
-                self.sandbox_names.insert(sandbox.spec.name.clone(), sandbox.id);
+                self.sandbox_names.insert(sandbox.spec.name.as_str().into(), sandbox.id);
                 self.sandboxes.insert(sandbox.id, sandbox);
             }
             Record::Debt(debt) => {
@@ -309,11 +309,11 @@ impl State {
     fn forget(&mut self, record: &Record) {
         match record {
             Record::Network(network) => {
-                self.network_names.remove(&network.spec.name);
+                self.network_names.remove(network.spec.name.as_str());
                 pool_addresses(network).for_each(|address| self.give_back(address));
             }
             Record::Endpoint(endpoint) => {
-                self.endpoint_names.remove(&(endpoint.network, endpoint.spec.name.clone()));
+                self.endpoint_names.remove(&(endpoint.network, endpoint.spec.name.as_str().into()));
                 if let Some(attached) = &endpoint.attached {
                     self.attached.remove(&(attached.sandbox, endpoint.id));
                 }
@@ -326,7 +326,7 @@ impl State {
                     );
                 }
             }
-            Record::Sandbox(sandbox) => drop(self.sandbox_names.remove(&sandbox.spec.name)),
+            Record::Sandbox(sandbox) => drop(self.sandbox_names.remove(sandbox.spec.name.as_str())),
             Record::Debt(debt) => {
                 for claim in &debt.holds {
                     match claim {

@@ -5,10 +5,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// One durable change: every key gets its new value, or is removed (`None`).
 ///
 /// Later entries of the same key win. An empty batch is legal and does nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// Key and new value, in the order they were put.
     pub changes: Vec<(String, Option<Vec<u8>>)>,
@@ -39,6 +41,11 @@ pub trait Store: Send + Sync {
     fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
     /// Makes `batch` durable, all or nothing. Concurrent callers may share one flush.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+    /// Keeps a batch that could not be committed, beside the records: whoever opens the store next commits it before
+    /// anything else. An empty batch takes back what was kept. A store that dies with its process need not do anything.
+    fn defer(&self, _batch: &Batch) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Why the store could not serve.

@@ -83,11 +83,13 @@ impl Engine {
         let mut wanted = Wanted::from([(LockKey::All, Mode::Shared)]);
         loop {
             let guard = self.locks.acquire(wanted.clone(), self.config.deadline);
-            let guard = guard.ok_or_else(|| Error::Busy { label: label.to_owned(), waited: self.config.deadline })?;
+            let mut guard =
+                guard.ok_or_else(|| Error::Busy { label: label.to_owned(), waited: self.config.deadline })?;
             let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
             let mut draft = Draft::new(current.clone(), learned);
             let result = edit(&mut draft);
-            if !guard.covers(draft.wanted()) {
+            // Nothing changes while the state is locked: if nobody is using what the edit turned out to need, it stands.
+            if !guard.covers(draft.wanted()) && !guard.try_extend(draft.wanted()) {
                 draft.wanted().iter().for_each(|(key, mode)| want(&mut wanted, key.clone(), *mode));
                 continue;
             }
@@ -199,7 +201,8 @@ impl Engine {
         all.changes.extend(batch.changes.iter().cloned());
         self.store.commit(&all)?;
         *unsettled = Batch::default();
-        Ok(())
+        // It is committed: committing it again would do no harm.
+        self.store.defer(&unsettled).or(Ok(()))
     }
 
     /// Puts the records back, with a debt for every step that could not be undone.
@@ -238,6 +241,9 @@ impl Engine {
             warn!(%error, "the records could not be put back: they will be before anything else is stored");
             let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
             unsettled.changes.extend(batch.changes);
+            if let Err(error) = self.store.defer(&unsettled) {
+                warn!(%error, "nor could they be kept aside: a crash before the next commit would finish the operation");
+            }
         }
     }
 

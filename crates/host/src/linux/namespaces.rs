@@ -124,7 +124,7 @@ pub(super) fn add(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Re
     fs::write(&record, write_record(namespace)).map_err(|e| error::io(WHAT, &e))?;
     let made = match &namespace.source {
         NamespaceSource::New => make(visitor, &path).map(Some),
-        NamespaceSource::Adopted(theirs) => adopt(theirs, &path).map(|()| None),
+        NamespaceSource::Adopted(theirs) => adopt(theirs, &path, visitor).map(|()| None),
         NamespaceSource::Host => {
             let own = format!("/proc/self/fd/{}", visitor.home().as_raw_fd());
             keep(Path::new(&own), &path).map(|()| None)
@@ -141,6 +141,9 @@ fn make(visitor: &Visitor, path: &Path) -> Result<Open, HostError> {
     let inside = |_: &netns::Namespace| {
         let mut socket = Socket::open(Protocol::Route)?;
         loopback_up(&mut socket)?;
+        // Routes come from the records: a neighbour that plays the router shall not be believed. A kernel without IPv6 has
+        // no such setting.
+        let _believed = fs::write("/proc/sys/net/ipv6/conf/default/accept_ra", "0");
         Ok::<_, Error>(socket)
     };
     let (namespace, socket) = visitor.create(Some(path), inside).map_err(|e| error::because(WHAT, &e))?;
@@ -158,13 +161,25 @@ fn loopback_up(socket: &mut Socket) -> Result<(), Error> {
     socket.request(&LinkChange { up: Some(true), ..LinkChange::new(LOOPBACK) }.set())
 }
 
-fn adopt(theirs: &str, path: &Path) -> Result<(), HostError> {
+fn adopt(theirs: &str, path: &Path, visitor: &Visitor) -> Result<(), HostError> {
     let source = Path::new(theirs);
     if !source.exists() {
         return Err(HostError::Missing { what: format!("network namespace {theirs}") });
     }
     if !is_live(source) {
         return Err(error::of(libc::EINVAL, format!("{theirs} is not a network namespace")));
+    }
+    let namespace = netns::Namespace::open(source).map_err(|e| error::because(WHAT, &e))?;
+    // Namespaces of other kinds look alike until somebody enters them.
+    if visitor.visit(&namespace, || ()).is_err() {
+        return Err(error::of(libc::EINVAL, format!("{theirs} is not a network namespace")));
+    }
+    let identity = |one: &netns::Namespace| one.identity().map_err(|e| error::because(WHAT, &e));
+    if identity(&namespace)? == identity(visitor.home())? {
+        return Err(error::of(
+            libc::EINVAL,
+            format!("{theirs} is the host's own network namespace, which no sandbox can have"),
+        ));
     }
     keep(source, path)
 }

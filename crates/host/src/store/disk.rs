@@ -4,6 +4,7 @@
 //! <root>/              0700
 //!   lock               who holds the store
 //!   pontoon.redb       0600; table "records": key → value, table "format": what this file is
+//!   deferred.json      changes that a failed commit could not make; made by whoever opens the store next
 //!   pontoon.redb.new   a new file until it is complete; a leftover of a crash, never read
 //! ```
 
@@ -53,7 +54,7 @@ impl DiskStore {
             file::create(root, &path)?;
         }
         let database = file::open(&path)?;
-        Ok(Self {
+        let store = Self {
             database,
             _lock: lock,
             group: Group::new(path.display().to_string()),
@@ -61,7 +62,16 @@ impl DiskStore {
             probe: None,
             flushes: AtomicU64::new(0),
             reserve: RESERVE,
-        })
+        };
+        store.make_up()?;
+        Ok(store)
+    }
+
+    /// Commits what an earlier process could not.
+    fn make_up(&self) -> Result<(), StoreError> {
+        let Some(batch) = file::read_deferred(&self.path)? else { return Ok(()) };
+        self.commit(&batch)?;
+        self.defer(&Batch::default())
     }
 
     /// Calls `probe` before and after every durable commit, for tests that fail or die there.
@@ -142,6 +152,10 @@ impl Store for DiskStore {
             return Ok(());
         }
         self.group.commit(batch, |batches| self.flush(batches))
+    }
+
+    fn defer(&self, batch: &Batch) -> Result<(), StoreError> {
+        file::write_deferred(&self.path, batch)
     }
 }
 

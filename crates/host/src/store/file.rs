@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use pontoon_core::engine::store::StoreError;
+use pontoon_core::engine::store::{Batch, StoreError};
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, TableDefinition, TableError};
 
@@ -140,6 +140,42 @@ pub(super) fn ensure_space(path: &Path, action: &'static str, needed: u64) -> Re
 #[cfg(not(unix))]
 pub(super) fn ensure_space(_path: &Path, _action: &'static str, _needed: u64) -> Result<(), StoreError> {
     Ok(())
+}
+
+fn deferred(path: &Path) -> PathBuf {
+    path.with_file_name("deferred.json")
+}
+
+/// Returns what an earlier process could not commit.
+pub(super) fn read_deferred(path: &Path) -> Result<Option<Batch>, StoreError> {
+    let file = deferred(path);
+    match fs::read(&file) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| StoreError::Damaged {
+            path: file.display().to_string(),
+            reason: format!("{error}; if `pontoon doctor` is content without it, remove it"),
+        }),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(io_error(&file, "open", source)),
+    }
+}
+
+/// Writes a batch beside the store, durably, or removes it if it is empty.
+pub(super) fn write_deferred(path: &Path, batch: &Batch) -> Result<(), StoreError> {
+    let file = deferred(path);
+    let failed = |source| io_error(&file, "keep what could not be committed", source);
+    if batch.is_empty() {
+        return match fs::remove_file(&file) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed(source)),
+            _ => Ok(()),
+        };
+    }
+    let draft = file.with_extension("json.new");
+    let bytes = serde_json::to_vec(batch).map_err(|error| failed(error.into()))?;
+    fs::write(&draft, bytes).map_err(failed)?;
+    // Whether or not the disk takes it now: a crash of this process alone leaves it to the system.
+    let flushed = File::open(&draft).and_then(|file| file.sync_all());
+    fs::rename(&draft, &file).map_err(failed)?;
+    flushed.map_err(failed)
 }
 
 /// Says in terms of the store why redb failed to do `action`.

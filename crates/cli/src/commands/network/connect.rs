@@ -66,18 +66,14 @@ impl Connect {
     fn connect(&self, controller: &Controller) -> Result<(), Error> {
         let network = attach::network(controller, &self.network)?;
         let sandbox = controller.find_sandbox(&self.sandbox)?;
-        let endpoint = network.create_endpoint(EndpointSpec {
+        let spec = EndpointSpec {
             options: self.driver_opt.iter().cloned().collect(),
             ipv4: self.ip,
             ipv6: self.ip6,
             mac: self.mac_address,
             priority: self.gw_priority,
             ..EndpointSpec::new(&sandbox.info()?.spec.name)
-        })?;
-        endpoint.join(&sandbox).inspect_err(|_| {
-            if let Err(error) = endpoint.delete(true) {
-                tracing::warn!(%error, "the endpoint could not be removed again");
-            }
-        })
+        };
+        sandbox.connect(&network, spec).map(drop)
     }
 }

@@ -45,7 +45,11 @@ impl Disconnect {
             found => found?.id(),
         };
         let attached = |endpoint: &Endpoint| endpoint.info().is_ok_and(|info| info.sandbox == Some(sandbox));
-        Ok(network.endpoints().into_iter().find(attached))
+        match network.endpoints().into_iter().find(attached) {
+            // What has the sandbox's name and no sandbox is what a program left that made the two apart.
+            None if self.force => named(network, &self.sandbox),
+            found => Ok(found),
+        }
     }
 }
 

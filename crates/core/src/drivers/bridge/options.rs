@@ -113,10 +113,31 @@ pub(super) fn check_pools(view: &NetworkView<'_, BridgeConfig>) -> Result<(), Op
             _ => {}
         }
         if let [pool] = pools.as_slice() {
+            check_v4_prefix(pool.prefix)?;
             check_v6_prefix(pool.prefix)?;
         }
     }
     Ok(())
+}
+
+/// Blocks that no host on a network can have an address of (RFC 6890).
+fn check_v4_prefix(prefix: IpNet) -> Result<(), OptionError> {
+    let blocks = [
+        ("0.0.0.0/8", "this network"),
+        ("127.0.0.0/8", "loopback"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved"),
+    ];
+    for (block, what) in blocks {
+        let block: IpNet = block.parse().expect("a literal prefix");
+        if block.contains(&prefix) || prefix.contains(&block) {
+            return Err(OptionError::Combination(format!("'{prefix}' overlaps the {what} addresses {block}")));
+        }
+    }
+    match prefix.addr().is_ipv4() && prefix.prefix_len() == prefix.max_prefix_len() {
+        true => Err(OptionError::Combination(format!("'{prefix}' has no address left for an endpoint"))),
+        false => Ok(()),
+    }
 }
 
 /// Linux gives every interface an address in `fe80::/64`; another prefix that overlaps it would give it two.

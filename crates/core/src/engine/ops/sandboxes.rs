@@ -56,6 +56,22 @@ impl Engine {
         Ok(Attached { sandbox, endpoints })
     }
 
+    /// Creates an endpoint and joins it to a sandbox that is there, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::create_endpoint`] and [`Engine::join`].
+    pub fn connect(&self, sandbox: SandboxId, network: NetworkId, spec: EndpointSpec) -> Result<EndpointId, Error> {
+        let endpoint = self.new_endpoint_id();
+        let _span = info_span!("libnetwork.sbJoin", eid = %endpoint, sid = %sandbox).entered();
+        self.transact(&format!("connect sandbox {sandbox:?}"), |draft| {
+            self.draft_endpoint(draft, network, &spec, endpoint)?;
+            self.draft_join(draft, endpoint, sandbox)?;
+            self.bind_ports(draft, sandbox)
+        })?;
+        Ok(endpoint)
+    }
+
     fn draft_sandbox(
         &self,
         draft: &mut Draft<'_>,
