@@ -50,6 +50,7 @@ struct AtSize {
     floor_gone: Sample,
     attach: Sample,
     detach: Sample,
+    detach_alone: Sample,
     gone: Sample,
     process: Sample,
     pure: Sample,
@@ -60,9 +61,9 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
     let dir = tempfile::tempdir()?;
     println!("Bare flush of the disk: {} µs.\n", flush(dir.path())?.text());
     println!(
-        "| sandboxes present | floor attach | in process | ratio | of that, own thinking | `pontoon run` | floor detach | detach returned | floor gone | gone | ratio |"
+        "| sandboxes present | floor attach | in process | ratio | of that, own thinking | `pontoon run` | floor detach | detach returned, in a row | alone | floor gone | gone | ratio |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for size in &settings.sizes {
         let mut at = AtSize::default();
         for round in 0..settings.rounds {
@@ -70,7 +71,7 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
             measure_pontoon(*size, &dir.path().join(format!("pontoon-{size}-{round}")), &settings, &mut at)?;
         }
         println!(
-            "| {size} | {} | {} | {:.2} | {} | {} | {} | {} | {} | {} | {:.2} |",
+            "| {size} | {} | {} | {:.2} | {} | {} | {} | {} | {} | {} | {} | {:.2} |",
             at.floor_attach.text(),
             at.attach.text(),
             at.attach.median() / at.floor_attach.median(),
@@ -78,6 +79,7 @@ pub(crate) fn run(args: &[String]) -> Outcome<()> {
             at.process.text(),
             at.floor_detach.text(),
             at.detach.text(),
+            at.detach_alone.text(),
             at.floor_gone.text(),
             at.gone.text(),
             at.gone.median() / at.floor_gone.median(),
@@ -185,6 +187,14 @@ fn measure_pontoon(size: usize, dir: &Path, settings: &Settings, at: &mut AtSize
     }
     controller.settle()?;
     at.gone.add(all.elapsed() / u32::try_from(TIMED)?);
+    // One after another they wait for the kernel's clean-up of those before; one alone does not.
+    for number in size..size + TIMED / 4 {
+        let sandbox = attach(&controller, network.id(), number)?;
+        let start = Instant::now();
+        sandbox.delete()?;
+        at.detach_alone.add(start.elapsed());
+        controller.settle()?;
+    }
     drop(controller.stop()?);
     if let Some(program) = &settings.pontoon {
         for _ in 0..3 {

@@ -9,8 +9,6 @@ use super::{Object, Objects};
 /// When an object is made relative to others; removal goes the other way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// Kernel settings.
-    Sysctl,
     /// The firewall's static part.
     Ruleset,
     /// Namespaces.
@@ -29,6 +27,8 @@ pub enum Rank {
     Route,
     /// Held host ports.
     Held,
+    /// Kernel settings, which open the way between interfaces: setting one and setting it back is seen by all of them.
+    Sysctl,
     /// Firewall elements that let packets in.
     Opening,
 }

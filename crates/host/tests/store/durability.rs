@@ -6,7 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pontoon_core::engine::store::Store;
+use pontoon_core::engine::store::{Batch, Store};
+use pontoon_host::store::DiskStore;
 
 use crate::child::{Running, read_until, start};
 use crate::{batch, directory, open, pair, text, whole_pairs};
@@ -124,4 +125,24 @@ fn a_crash_while_creating_leaves_a_usable_directory() {
     let store = open(root.path());
     store.commit(&pair(1, 0)).expect("committed");
     assert!(!root.path().join("pontoon.redb.new").exists());
+}
+
+/// What a failed commit owes is paid by whoever opens the store next, once.
+#[test]
+fn what_was_deferred_comes_first() {
+    let root = tempfile::tempdir().unwrap();
+    let mut batch = Batch::default();
+    batch.put("owed", b"paid".to_vec());
+    batch.remove("gone");
+    let store = DiskStore::open(root.path(), Duration::ZERO).unwrap();
+    let mut before = Batch::default();
+    before.put("gone", b"there".to_vec());
+    store.commit(&before).unwrap();
+    store.defer(&batch).unwrap();
+    assert_eq!(store.get("owed").unwrap(), None);
+    drop(store);
+    let store = DiskStore::open(root.path(), Duration::ZERO).unwrap();
+    assert_eq!(store.get("owed").unwrap().as_deref(), Some(&b"paid"[..]));
+    assert_eq!(store.get("gone").unwrap(), None);
+    assert!(!root.path().join("deferred.json").exists());
 }
