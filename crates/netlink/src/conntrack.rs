@@ -13,8 +13,8 @@ use crate::{Error, Request, Socket};
 pub enum FlowFilter {
     /// Flows that were begun towards a published port.
     Destination(Destination),
-    /// Flows with this address at either end, before or after translation.
-    Address(IpAddr),
+    /// Flows from or to any of these addresses, before or after translation: one look at all flows.
+    Addresses(Vec<IpAddr>),
 }
 
 /// Where the first packet of a flow was sent to, before any translation.
@@ -36,23 +36,24 @@ pub fn delete(socket: &mut Socket, filter: &FlowFilter) -> Result<Option<usize>,
     let mut total = Some(0);
     // The kernel filters flows of one IP version at a time.
     for version in filter.versions() {
-        let deleted = delete_of(socket, filter, *version)?;
+        let deleted = delete_of(socket, filter, version)?;
         total = total.zip(deleted).map(|(total, deleted)| total + deleted);
     }
     Ok(total)
 }
 
 impl FlowFilter {
-    fn versions(&self) -> &'static [IpVersion] {
-        let address = match self {
-            Self::Destination(destination) => destination.address,
-            Self::Address(address) => Some(*address),
+    /// Returns the IP versions whose flows are looked at.
+    fn versions(&self) -> Vec<IpVersion> {
+        let concerns = |address: &IpAddr, version| match address {
+            IpAddr::V4(_) => version == IpVersion::V4,
+            IpAddr::V6(_) => version == IpVersion::V6,
         };
-        match address {
-            Some(IpAddr::V4(_)) => &[IpVersion::V4],
-            Some(IpAddr::V6(_)) => &[IpVersion::V6],
-            None => &[IpVersion::V4, IpVersion::V6],
-        }
+        let wanted = |version: &IpVersion| match self {
+            Self::Destination(destination) => destination.address.is_none_or(|address| concerns(&address, *version)),
+            Self::Addresses(addresses) => addresses.iter().any(|address| concerns(address, *version)),
+        };
+        [IpVersion::V4, IpVersion::V6].into_iter().filter(wanted).collect()
     }
 }
 
@@ -180,13 +181,10 @@ impl<'a> Flow<'a> {
     fn fits(&self, filter: &FlowFilter) -> bool {
         match filter {
             FlowFilter::Destination(destination) => self.goes_to(destination),
-            FlowFilter::Address(address) => {
-                let wanted = octets(*address);
-                [self.original, self.reply].into_iter().any(|direction| {
-                    let ip = find(direction, tuple::IP).unwrap_or_default();
-                    read(ip).any(|(_, value)| value == wanted)
-                })
-            }
+            FlowFilter::Addresses(addresses) => [self.original, self.reply].into_iter().any(|direction| {
+                let ip = find(direction, tuple::IP).unwrap_or_default();
+                read(ip).any(|(_, value)| addresses.iter().any(|address| value == octets(*address)))
+            }),
         }
     }
 
@@ -282,7 +280,7 @@ mod tests {
         assert!(flushed(&destination(80..=80, None)));
         assert!(!flushed(&destination(80..=81, None)));
         assert!(!flushed(&destination(80..=80, Some(1))));
-        assert!(!flushed(&FlowFilter::Address([10, 0, 0, 1].into())));
+        assert!(!flushed(&FlowFilter::Addresses(vec![[10, 0, 0, 1].into()])));
         let ipv6 = Destination { address: Some([0; 16].into()), protocol: 6, ports: 80..=80, zone: None };
         assert!(!flushed(&FlowFilter::Destination(ipv6)));
     }
@@ -303,8 +301,8 @@ mod tests {
         let payload = body.into_bytes();
         let flow = Flow::read(&payload).unwrap();
         assert!(!flow.fits(&destination(0..=u16::MAX, None)));
-        assert!(flow.fits(&FlowFilter::Address([10, 0, 0, 1].into())));
-        assert!(!flow.fits(&FlowFilter::Address([10, 0, 0, 2].into())));
+        assert!(flow.fits(&FlowFilter::Addresses(vec![[10, 0, 0, 1].into()])));
+        assert!(!flow.fits(&FlowFilter::Addresses(vec![[10, 0, 0, 2].into()])));
         assert!(Flow::read(&payload[..HEADER]).is_none());
     }
 }

@@ -118,7 +118,7 @@ fn flows_to_a_published_port_are_deleted() {
 #[test]
 fn listed_flows_are_deleted_and_counted() {
     on_kernel(|socket| {
-        let address = |text: &str| FlowFilter::Address(text.parse::<IpAddr>().unwrap());
+        let address = |text: &str| FlowFilter::Addresses(vec![text.parse::<IpAddr>().unwrap()]);
         let cases: &[(FlowFilter, &[u16])] = &[
             (destination(Some("192.0.2.1"), TCP, 80..=81, None), &[1, 2, 3]),
             (destination(Some("192.0.2.1"), TCP, 80..=80, Some(0)), &[1]),

@@ -77,3 +77,26 @@ fn the_first_packet_arrives() {
         assert_eq!(lost.count(), 0, "of {rounds} first packets");
     });
 }
+
+/// Answers to what one sandbox asked must not reach the next one that has its address.
+#[test]
+fn flows_end_with_the_sandbox() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let controller = open(dir.path());
+        let network = controller.create_network(NetworkSpec::new("one")).unwrap();
+        let visitor = Visitor::new(NonZeroUsize::MIN).unwrap();
+        let flows = || run("conntrack", &["-L", "-s", "172.17.0.2"]);
+        for round in 0..5 {
+            let spec = SandboxSpec::new(format!("box{round}"));
+            let endpoints = vec![(network.id(), EndpointSpec::new(format!("a{round}")))];
+            let sandbox = controller.attach(Attach { sandbox: spec, endpoints }).unwrap();
+            assert!(!flows().contains("172.17.0.2"), "round {round}: the flow of the one before is there");
+            let namespace = Namespace::open(sandbox.key()).unwrap();
+            let send = || UdpSocket::bind("0.0.0.0:5000").and_then(|socket| socket.send_to(b"for me", "172.17.0.1:9"));
+            visitor.visit(&namespace, send).unwrap().unwrap();
+            assert!(flows().contains("sport=5000"), "round {round}: nothing is tracked, so nothing is shown");
+            sandbox.delete().unwrap();
+        }
+    });
+}

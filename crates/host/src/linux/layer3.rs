@@ -5,11 +5,9 @@ use std::collections::HashMap;
 use pontoon_core::engine::HostError;
 use pontoon_core::model::IfName;
 use pontoon_core::objects::{Address, Object, Op, Place, Route};
-use pontoon_netlink::conntrack::FlowFilter;
 use pontoon_netlink::route::{self, Family, RouteFilter, RouteScope, TABLE_MAIN, addresses, link, routes};
 use pontoon_netlink::{Refusal, Request, Socket};
 
-use super::firewall::forget_flows;
 use super::run::{Mode, Run, Steps, Taken, lost, set_up};
 use super::{PROTOCOL, error};
 
@@ -26,13 +24,12 @@ impl Run<'_> {
     }
 
     pub(super) fn layer3(&mut self, place: Place, steps: &Steps<'_>, mode: Mode, taken: &mut Taken) {
-        if place != Place::Host {
-            // Whoever had an address before may have left flows that are still answered.
+        if let Place::Sandbox(sandbox) = place {
             let given = steps.iter().filter_map(|(_, op)| match op {
-                Op::Add(Object::Address(address)) => Some(FlowFilter::Address(address.prefix.addr())),
+                Op::Add(Object::Address(address)) => Some((address.link.to_string(), address.prefix.addr())),
                 _ => None,
             });
-            forget_flows(&given.collect::<Vec<_>>());
+            self.host.tenants.give(sandbox, given, &self.host.reaper);
         }
         let (mut stack, pending) = match place {
             Place::Host => (self.host_stack(), Vec::new()),

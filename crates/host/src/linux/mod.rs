@@ -24,6 +24,7 @@ mod reaper;
 mod run;
 mod survey;
 mod sysctls;
+mod tenants;
 mod veths;
 
 use std::fmt;
@@ -44,6 +45,7 @@ use held::HeldPorts;
 use namespaces::Files;
 use pool::Pool;
 use reaper::Reaper;
+use tenants::Tenants;
 
 /// The group of links that are ours.
 pub const LINK_GROUP: u32 = 28_782;
@@ -101,6 +103,7 @@ pub struct LinuxHost {
     firewall: Firewall,
     held: HeldPorts,
     reaper: Reaper,
+    tenants: Tenants,
     indices: AtomicU32,
     probe: Option<Probe>,
 }
@@ -123,6 +126,7 @@ impl LinuxHost {
             firewall: Firewall::default(),
             held: HeldPorts::default(),
             reaper: Reaper::start()?,
+            tenants: Tenants::default(),
             indices: AtomicU32::new(random()),
             probe: None,
         })

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::mem;
+use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -46,6 +47,8 @@ struct Work {
     asked: u64,
     done: u64,
     flows: Vec<FlowFilter>,
+    /// Addresses whose flows are still to be forgotten: nobody gets them before.
+    pending: Vec<IpAddr>,
     /// Whether there are links to delete.
     links: bool,
     /// Links that the kernel should delete by itself.
@@ -101,6 +104,30 @@ impl Reaper {
         work.asked += 1;
         drop(work);
         self.shared.changed.notify_all();
+    }
+
+    /// Asks for the flows of addresses to be forgotten: looking for them takes the kernel milliseconds.
+    pub(super) fn forget_addresses(&self, addresses: Vec<IpAddr>) {
+        if addresses.is_empty() {
+            return;
+        }
+        let mut work = self.shared.lock();
+        work.pending.extend(addresses);
+        work.asked += 1;
+        drop(work);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until no flows of these addresses are left to be forgotten.
+    pub(super) fn await_addresses(&self, addresses: impl Iterator<Item = IpAddr>) {
+        let addresses: Vec<IpAddr> = addresses.collect();
+        let mut work = self.shared.lock();
+        let deadline = Instant::now() + LONGEST;
+        while work.pending.iter().any(|pending| addresses.contains(pending)) && Instant::now() < deadline {
+            work.awaited = true;
+            self.shared.changed.notify_all();
+            work = self.shared.changed.wait_timeout(work, LOOK_SELDOM).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// Waits until everything asked for so far is done.
@@ -164,6 +191,18 @@ impl Shared {
         }
     }
 
+    /// Forgets the flows of all addresses that wait for it, in one go, and lets them be given again.
+    fn evict(&self) {
+        let pending = self.lock().pending.clone();
+        if pending.is_empty() {
+            return;
+        }
+        forget_flows(&[FlowFilter::Addresses(pending.clone())]);
+        // Those asked for since are behind these.
+        self.lock().pending.drain(..pending.len());
+        self.changed.notify_all();
+    }
+
     fn serve(&self, mut socket: Socket) {
         loop {
             let mut work = self.lock();
@@ -178,6 +217,7 @@ impl Shared {
             let (links, expected) = (mem::take(&mut work.links), mem::take(&mut work.expected));
             drop(work);
             forget_flows(&flows);
+            self.evict();
             let left = links || !self.went(&mut socket, expected);
             let outcome = if left { reap(&mut socket) } else { Ok(()) };
             let mut work = self.lock();

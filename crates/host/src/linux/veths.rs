@@ -150,7 +150,10 @@ impl Run<'_> {
             inside.pending.retain(|(_, index)| Some(*index) != gone);
         }
         match self.ours(&veth.name)? {
-            Some(present) if is_ours(&present) => self.retire_pair(present.index),
+            Some(present) if is_ours(&present) => {
+                self.evict(veth);
+                self.retire_pair(present.index)
+            }
             _ => Ok(()),
         }
     }
