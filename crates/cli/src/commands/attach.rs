@@ -2,7 +2,8 @@
 
 use clap::Args;
 use pontoon::{
-    Attach, Controller, EndpointSpec, Error, Kind, Network, NetworkSpec, Owner, PortSpec, Sandbox, SandboxSpec,
+    Attach, Controller, EndpointSpec, Error, Kind, Network, NetworkId, NetworkSpec, Owner, PortSpec, Sandbox,
+    SandboxSpec,
 };
 
 use crate::errors::Failure;
@@ -61,12 +62,26 @@ pub(crate) fn note_ports(settings: &Settings, ports: &[PortSpec]) {
 
 /// Creates a sandbox with its endpoints, in one transaction.
 pub(crate) fn attach(controller: &Controller, sandbox: SandboxSpec, networks: &[Joining]) -> Result<Sandbox, Error> {
-    let mut endpoints = Vec::new();
-    for joining in networks {
-        let network = network(controller, &joining.network)?;
-        endpoints.push((network.id(), EndpointSpec { name: sandbox.name.clone(), ..joining.endpoint.clone() }));
+    let had_default = controller.find_network(DEFAULT_NETWORK).is_ok();
+    let attached = endpoints(controller, &sandbox, networks)
+        .and_then(|endpoints| controller.attach(Attach { sandbox, endpoints }));
+    if attached.is_err() && !had_default {
+        // What was made for a sandbox that there is not, goes; if somebody else uses it by now, it stays.
+        let _kept = controller.find_network(DEFAULT_NETWORK).and_then(|network| network.delete());
     }
-    controller.attach(Attach { sandbox, endpoints })
+    attached
+}
+
+fn endpoints(
+    controller: &Controller,
+    sandbox: &SandboxSpec,
+    networks: &[Joining],
+) -> Result<Vec<(NetworkId, EndpointSpec)>, Error> {
+    let endpoint = |joining: &Joining| {
+        let network = network(controller, &joining.network)?;
+        Ok((network.id(), EndpointSpec { name: sandbox.name.clone(), ..joining.endpoint.clone() }))
+    };
+    networks.iter().map(endpoint).collect()
 }
 
 /// Finds a network; the default one is made when it is first used.
