@@ -65,6 +65,11 @@ macro_rules! id {
                 self.digits(12)
             }
 
+            /// Returns the six bytes behind the short form: as random as the id, and never shown in its place.
+            pub fn mac_octets(&self) -> [u8; 6] {
+                self.0[6..12].try_into().expect("an id has 32 bytes")
+            }
+
             /// Returns the first `count` hexadecimal digits, at most 64.
             pub fn digits(&self, count: usize) -> String {
                 let mut text = self.to_string();

@@ -28,13 +28,7 @@ pub(super) fn of_network(view: &NetworkView<'_, BridgeConfig>) -> Objects {
 
 /// The id is random already, so its bytes make a random address that needs no storing.
 fn bridge_mac(view: &NetworkView<'_, BridgeConfig>) -> MacAddr {
-    let digits = view.network.id.digits(24);
-    MacAddr::draw(|bytes| {
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            let at = 12 + 2 * i;
-            *byte = u8::from_str_radix(&digits[at..at + 2], 16).expect("an id is hexadecimal");
-        }
-    })
+    MacAddr::draw(|bytes| bytes.copy_from_slice(&view.network.id.mac_octets()))
 }
 
 pub(super) fn of_endpoint(view: &EndpointView<'_, BridgeConfig>) -> Objects {

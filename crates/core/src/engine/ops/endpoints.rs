@@ -199,11 +199,5 @@ impl Engine {
 
 /// The id is random already, so the address needs no randomness of its own.
 fn random_mac(id: EndpointId) -> MacAddr {
-    let digits = id.digits(24);
-    MacAddr::draw(|bytes| {
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            let at = 12 + 2 * i;
-            *byte = u8::from_str_radix(&digits[at..at + 2], 16).expect("an id is hexadecimal");
-        }
-    })
+    MacAddr::draw(|bytes| bytes.copy_from_slice(&id.mac_octets()))
 }
