@@ -11,6 +11,7 @@
 pub mod drivers;
 pub mod engine;
 pub mod error;
+pub mod files;
 pub mod firewall;
 pub mod ipam;
 pub mod model;

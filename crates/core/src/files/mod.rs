@@ -1,0 +1,33 @@
+//! The files that a container sees: `/etc/hosts` and `/etc/resolv.conf`, from text to text.
+//!
+//! [`hosts`] makes a hosts file and edits one that the container may have edited too. [`resolv_conf`] reads the host's
+//! resolv.conf and turns it into the container's, with the servers that the resolver asks. Reading and writing is the caller's.
+
+mod error;
+pub mod hosts;
+mod name_server;
+pub mod resolv_conf;
+#[cfg(test)]
+mod tests;
+
+pub use error::FileError;
+pub use name_server::NameServer;
+
+/// Whether a container has IPv6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ipv6 {
+    /// It has.
+    On,
+    /// It has not: files name no IPv6 address.
+    Off,
+    /// Nobody could say, so files are written as if it had.
+    #[default]
+    Unknown,
+}
+
+impl Ipv6 {
+    /// Whether an address is of use to the container.
+    fn allows(self, ip: std::net::IpAddr) -> bool {
+        self != Self::Off || ip.is_ipv4()
+    }
+}
