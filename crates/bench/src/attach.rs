@@ -157,7 +157,7 @@ fn attach(controller: &Controller, network: NetworkId, number: usize) -> Outcome
     let port = format!("{}:80", 10_000 + number);
     let endpoint = EndpointSpec::new(format!("endpoint{number}")).publish(port.parse()?);
     let sandbox = SandboxSpec::new(format!("container{number}"));
-    Ok(controller.attach(Attach { sandbox, endpoints: vec![(network, endpoint)] })?)
+    Ok(controller.attach(Attach { sandbox, endpoints: vec![(network.into(), endpoint)] })?)
 }
 
 fn measure_pontoon(size: usize, dir: &Path, settings: &Settings, at: &mut AtSize) -> Outcome<()> {

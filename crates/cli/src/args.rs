@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -53,6 +54,20 @@ pub(crate) enum Format {
     Table,
     /// For programs.
     Json,
+}
+
+impl Format {
+    /// Returns the format that the words of a command line ask for that cannot be read as a whole.
+    pub(crate) fn guess<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Self {
+        let mut words = words.into_iter().take_while(|word| word.as_ref() != "--").peekable();
+        while let Some(word) = words.next() {
+            let next = words.peek().map(AsRef::as_ref);
+            if word.as_ref() == "--format=json" || word.as_ref() == "--format" && next == Some(OsStr::new("json")) {
+                return Self::Json;
+            }
+        }
+        Self::Table
+    }
 }
 
 /// How log lines look.

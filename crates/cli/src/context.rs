@@ -1,6 +1,6 @@
 //! Opening the controller, and changing things with it or showing what would change.
 
-use pontoon::{Config, Controller, Error, PlannedStep};
+use pontoon::{Config, Controller, Error, PlannedStep, Preview};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -16,21 +16,28 @@ pub(crate) struct Context {
 
 /// What `--plan` prints with `--format json`.
 #[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
 struct PlanDocument<'a> {
-    #[serde(rename = "Steps")]
+    /// What is put right first.
+    recovery: &'a [PlannedStep],
     steps: &'a [PlannedStep],
 }
 
 impl Context {
-    /// Opens the controller; waits for others that use the same state.
+    /// Opens the controller to change something, or with `--plan` to look only; waits for others that use the same state.
     pub(crate) fn open(&self) -> Result<Controller, Failure> {
         self.open_as(self.settings.config())
+    }
+
+    /// Opens the controller to look only.
+    pub(crate) fn open_read_only(&self) -> Result<Controller, Failure> {
+        self.open_as(self.settings.config().read_only())
     }
 
     /// Opens the state in a way of the caller's.
     pub(crate) fn open_as(&self, config: Config) -> Result<Controller, Failure> {
         let _spinner = Spinner::start("opening the state", self.settings.quiet);
-        let controller = Controller::open(config)?;
+        let controller = Controller::open(if self.settings.plan { config.read_only() } else { config })?;
         for record in controller.quarantined() {
             tracing::warn!(key = %record.key, reason = %record.reason, "a record cannot be read and is left alone");
         }
@@ -44,7 +51,7 @@ impl Context {
 
     /// Looks at the state and leaves it alone.
     pub(crate) fn look<T>(&self, work: impl FnOnce(&Controller) -> Result<T, Failure>) -> Result<T, Failure> {
-        let controller = self.open()?;
+        let controller = self.open_read_only()?;
         let looked = work(&controller);
         drop(controller.stop()?);
         looked
@@ -56,7 +63,17 @@ impl Context {
         doing: &str,
         work: impl FnOnce(&Controller) -> Result<T, Error>,
     ) -> Result<Option<T>, Failure> {
-        let controller = self.open()?;
+        self.change_as(self.settings.config(), doing, work)
+    }
+
+    /// Does the same with a state that is opened in a way of the caller's.
+    pub(crate) fn change_as<T>(
+        &self,
+        config: Config,
+        doing: &str,
+        work: impl FnOnce(&Controller) -> Result<T, Error>,
+    ) -> Result<Option<T>, Failure> {
+        let controller = self.open_as(config)?;
         let changed = self.change_with(&controller, doing, work);
         // What goes on in the background must not be cut short by the end of this process.
         let settled = controller.settle();
@@ -75,19 +92,23 @@ impl Context {
         work: impl FnOnce(&Controller) -> Result<T, Error>,
     ) -> Result<Option<T>, Failure> {
         if self.settings.plan {
-            let preview = controller.preview(work)?;
-            self.print_plan(&preview.steps);
+            let Preview { recovery, steps, .. } = controller.preview(work)?;
+            self.print_plan(&recovery, &steps);
             return Ok(None);
         }
         let _spinner = Spinner::start(doing, self.settings.quiet);
         Ok(Some(work(controller)?))
     }
 
-    /// Prints the steps that would be taken.
-    pub(crate) fn print_plan(&self, steps: &[PlannedStep]) {
+    /// Prints the steps that would be taken, those of a recovery that is due first.
+    pub(crate) fn print_plan(&self, recovery: &[PlannedStep], steps: &[PlannedStep]) {
         if self.json() {
-            output::json(&PlanDocument { steps });
-        } else {
+            return output::json(&PlanDocument { recovery, steps });
+        }
+        for (heading, steps) in [("# recovery first", recovery), ("# then", steps)] {
+            if !recovery.is_empty() && !steps.is_empty() {
+                output::line(heading);
+            }
             steps.iter().for_each(|step| output::line(&step.0));
         }
     }

@@ -6,6 +6,9 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use pontoon::{HostError, Kind, NetworkError, StoreError};
+use serde::Serialize;
+
+use crate::args::Format;
 
 /// It failed.
 pub(crate) const FAILED: u8 = 1;
@@ -18,34 +21,72 @@ pub(crate) const NOT_EXECUTABLE: u8 = 126;
 /// `run` or `exec`: there is no such command.
 pub(crate) const NO_COMMAND: u8 = 127;
 
+/// What to do about a command line that cannot be read.
+const HELP: &str = "try '--help'";
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// The exit status, or why there is none but a failure's.
 pub(crate) type Outcome = Result<u8, Failure>;
 
-/// A failure as a person sees it: one sentence, its causes, and a hint.
+/// A failure: one sentence, its causes, and a hint.
 #[derive(Debug)]
 pub(crate) struct Failure {
     error: Box<dyn Error + Send + Sync>,
     hint: Option<String>,
     status: u8,
+    kind: Kind,
+}
+
+/// A failure as a program sees it.
+#[derive(Serialize)]
+struct Document<'a> {
+    error: ErrorDocument<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorDocument<'a> {
+    kind: &'static str,
+    message: String,
+    hint: Option<&'a str>,
 }
 
 impl Failure {
     /// Makes a failure of a sentence.
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { error: text.into().into(), hint: None, status: FAILED }
+        Self { error: text.into().into(), hint: None, status: FAILED, kind: Kind::Internal }
     }
 
     /// Makes a failure of a sentence about the command line.
     pub(crate) fn usage(text: impl Into<String>) -> Self {
-        Self { status: USAGE, ..Self::new(text) }
+        Self { status: USAGE, kind: Kind::Invalid, ..Self::new(text) }
     }
 
     /// Makes a failure of a sentence and what caused it.
     pub(crate) fn because(text: impl Into<String>, cause: impl Error + Send + Sync + 'static) -> Self {
-        Self { error: Box::new(Because { text: text.into(), cause: Box::new(cause) }), hint: None, status: FAILED }
+        let kind = (&cause as &dyn Error).downcast_ref().map_or(Kind::Internal, kind_of_io);
+        let error = Box::new(Because { text: text.into(), cause: Box::new(cause) });
+        Self { error, hint: None, status: FAILED, kind }
+    }
+
+    /// Makes a failure of a command line that cannot be read.
+    pub(crate) fn unreadable(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let Some(text) = text.strip_prefix("error: ") else {
+            return Self::usage("the command line is not complete").hinted(HELP);
+        };
+        let mut paragraphs = text.split("\n\n");
+        let sentence = paragraphs.next().unwrap_or_default().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: "));
+        Self::usage(sentence).hinted(tip.unwrap_or(HELP))
+    }
+
+    /// Sets the kind.
+    #[must_use]
+    pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// Says what to do.
@@ -83,10 +124,19 @@ impl Failure {
         self.hint.as_deref().unwrap_or("see above")
     }
 
-    /// Prints it to standard error.
-    pub(crate) fn print(&self) {
+    /// Prints it to standard error: as sentences, or as a JSON document on one line.
+    pub(crate) fn print(&self, format: Format) {
+        let mut out = anstream::stderr();
         // Nobody is left to tell if standard error is closed.
-        let _ = self.write(&mut anstream::stderr());
+        let _ = match format {
+            Format::Table => self.write(&mut out),
+            Format::Json => writeln!(out, "{}", self.document()),
+        };
+    }
+
+    fn document(&self) -> String {
+        let error = ErrorDocument { kind: name(self.kind), message: self.sentence(), hint: self.hint.as_deref() };
+        serde_json::to_string(&Document { error }).expect("documents have text keys and no failing parts")
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
@@ -107,7 +157,29 @@ impl From<pontoon::Error> for Failure {
     fn from(error: pontoon::Error) -> Self {
         let status = if error.kind() == Kind::Invalid { USAGE } else { FAILED };
         let hint = hint(&error).map(str::to_owned);
-        Self { error: Box::new(error), hint, status }
+        Self { hint, status, kind: error.kind(), error: Box::new(error) }
+    }
+}
+
+/// The kind's name, as programs see it.
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Invalid => "invalid",
+        Kind::NotFound => "not_found",
+        Kind::Conflict => "conflict",
+        Kind::Forbidden => "forbidden",
+        Kind::Exhausted => "exhausted",
+        Kind::Unsupported => "unsupported",
+        Kind::Unavailable => "unavailable",
+        Kind::Internal => "internal",
+    }
+}
+
+fn kind_of_io(error: &io::Error) -> Kind {
+    match error.kind() {
+        io::ErrorKind::NotFound => Kind::NotFound,
+        io::ErrorKind::PermissionDenied => Kind::Forbidden,
+        _ => Kind::Internal,
     }
 }
 

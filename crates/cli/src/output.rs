@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use crate::args::Format;
+
 /// Between two columns.
 const GAP: u16 = 3;
 
@@ -26,6 +28,23 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator
 pub(crate) fn json(document: &impl Serialize) {
     let text = serde_json::to_string_pretty(document).expect("documents have text keys and no failing parts");
     line(text);
+}
+
+/// What a command created.
+#[derive(Serialize)]
+struct Created<'a> {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "Name")]
+    name: &'a str,
+}
+
+/// Prints the id of what was created; a document has its name too.
+pub(crate) fn created(format: Format, id: impl std::fmt::Display, name: &str) {
+    match format {
+        Format::Table => line(id),
+        Format::Json => json(&Created { id: id.to_string(), name }),
+    }
 }
 
 /// Prints one line.

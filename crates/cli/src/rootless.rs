@@ -18,6 +18,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use pontoon::{Owner, is_alive};
 use rustix::process::{Pid, PidfdFlags, Signal, getegid, geteuid, pidfd_open, pidfd_send_signal};
 use rustix::thread::UnshareFlags;
 
@@ -105,15 +106,9 @@ fn pid_path(run_dir: &Path) -> PathBuf {
 fn running(run_dir: &Path) -> Option<OwnedFd> {
     let text = fs::read_to_string(pid_path(run_dir)).ok()?;
     let (pid, started) = text.trim().split_once(' ')?;
-    let holder = pidfd_open(Pid::from_raw(pid.parse().ok()?)?, PidfdFlags::empty()).ok()?;
-    (start_time(pid)? == started).then_some(holder)
-}
-
-/// Field 22 of /proc/PID/stat (proc_pid_stat(5)): the command, field 2, may contain anything, brackets included.
-fn start_time(pid: &str) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-    (fields.next()? != "Z").then(|| fields.nth(18).map(str::to_owned))?
+    let owner = Owner { pid: pid.parse().ok()?, started: started.parse().ok()? };
+    let holder = pidfd_open(Pid::from_raw(owner.pid.try_into().ok()?)?, PidfdFlags::empty()).ok()?;
+    is_alive(owner).then_some(holder)
 }
 
 /// Starts a holder and waits until its namespaces can be joined; only one of several commands does.

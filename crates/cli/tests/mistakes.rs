@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use common::{ROOT, like_before, ok, pontoon, snapshot, without_ids};
+use common::{ROOT, RUN_DIR, command, like_before, ok, pontoon, snapshot, without_ids};
 use expect_test::{Expect, expect};
 use pontoon::{Config, Controller};
 use pontoon_testkit::isolated;
@@ -114,6 +114,41 @@ fn names() {
             &["network", "create", "a/b"],
             2,
             &expect![[r#"error: invalid name "a/b": control characters and '/' are not allowed"#]],
+        );
+        mistake(
+            &["network", "create", "host"],
+            2,
+            &expect![[r#"
+            error: invalid network name "host": --network host would mean the host's own namespace
+            hint: choose another name"#]],
+        );
+        mistake(
+            &["network", "create", "none"],
+            2,
+            &expect![[r#"
+            error: invalid network name "none": --network none would mean no network
+            hint: choose another name"#]],
+        );
+        mistake(
+            &["network", "create", "sandbox:web"],
+            2,
+            &expect![[r#"
+                error: invalid network name "sandbox:web": --network sandbox:web would mean the namespace of another sandbox
+                hint: choose another name"#]],
+        );
+        mistake(
+            &["network", "create", "container:"],
+            2,
+            &expect![[r#"
+                error: invalid network name "container:": --network container: would mean the namespace of another container
+                hint: choose another name"#]],
+        );
+        mistake(
+            &["network", "create", "a,b"],
+            2,
+            &expect![[r#"
+            error: invalid network name "a,b": --network a,b would mean a network with options after the comma
+            hint: choose another name"#]],
         );
         mistake(
             &["network", "create", "n", "-o", "com.docker.network.bridge.name=a b"],
@@ -341,7 +376,7 @@ fn ports() {
 fn stores() {
     isolated(|| {
         ok(&["network", "create", "default"]);
-        let holder = Controller::open(Config::new(ROOT).run_dir("/run/other")).unwrap();
+        let holder = Controller::open(Config::new(ROOT).run_dir(RUN_DIR)).unwrap();
         let held = pontoon(&["--wait", "0", "network", "ls"]);
         assert_eq!(held.status, 1);
         assert!(held.stderr.contains(&format!("is held by pid {} (", std::process::id())), "{held:?}");
@@ -360,6 +395,29 @@ fn stores() {
             assert!(damaged.stderr.contains("cannot be read"), "{damaged:?}");
             assert_eq!(fs::read(&file).unwrap(), content, "it must stay as it was");
         }
+    });
+}
+
+/// With another run directory every sandbox would seem to be missing.
+#[test]
+fn run_directories() {
+    isolated(|| {
+        ok(&["network", "create", "default"]);
+        ok(&["sandbox", "create", "web", "--network", "default"]);
+        let before = snapshot();
+        for arguments in [&["sandbox", "ls"][..], &["sandbox", "rm", "web"], &["--plan", "repair"]] {
+            let mut elsewhere = command(arguments);
+            let refused = common::ran(elsewhere.args(["--run-dir", "/run/other"]).output().unwrap());
+            assert_eq!(refused.status, 1, "{refused:?}");
+            expect![[r#"
+                error: this state keeps its sandboxes below /run/pontoon, not below /run/other: use that directory (--run-dir), or give this one a state directory of its own (--root)
+            "#]]
+            .assert_eq(&refused.stderr);
+        }
+        let mut spelled = command(&["sandbox", "ls", "-q"]);
+        assert_eq!(common::ran(spelled.args(["--run-dir", "/run/./pontoon/"]).output().unwrap()).status, 0);
+        assert!(!Path::new("/run/other").exists());
+        like_before(&before);
     });
 }
 

@@ -153,6 +153,11 @@ fn a_plan_changes_nothing() {
         }
         let plan = ok(&["--plan", "run", "-p", "81:81", "--network", "front", "--", "true"]);
         assert!(plan.contains("+ hold 0.0.0.0:81/tcp\n"), "{plan}");
+        // The network that it would create is in the same plan.
+        let plan = ok(&["--plan", "run", "-p", "81:81", "--", "true"]);
+        for step in ["+ bridge ", "+ namespace of sandbox ", "+ veth ", "+ hold 0.0.0.0:81/tcp"] {
+            assert!(plan.contains(step), "{step}: {plan}");
+        }
         let plan = json(&["--plan", "sandbox", "rm", "web"]);
         assert!(plan["Steps"].as_array().is_some_and(|steps| !steps.is_empty()), "{plan}");
     });

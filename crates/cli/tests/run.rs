@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::process::Command;
 
 use common::{command, eventually, json, like_before, ok, pontoon, signal, snapshot, start};
@@ -56,16 +57,49 @@ fn a_server_is_reachable_and_gone_without_a_trace() {
 }
 
 #[test]
-fn a_killed_run_is_cleaned_up_by_the_next_command() {
+fn a_killed_run_is_cleaned_up_by_the_next_change() {
     isolated(|| {
         ok(&["network", "create", "default"]);
         let before = snapshot();
-        let mut sleeper = start(&["run", "-p", "8080:80", "--", "sleep", "1"]);
+        let mut sleeper = start(&["run", "--name", "web", "-p", "8080:80", "--", "sleep", "1"]);
         eventually("the sandbox", || json(&["sandbox", "ls"]).as_array().is_some_and(|all| all.len() == 1));
         sleeper.kill().unwrap();
         sleeper.wait().unwrap();
-        assert_eq!(json(&["sandbox", "ls"]), serde_json::json!([]));
+        let left = snapshot();
+        assert_eq!(json(&["sandbox", "ls"])[0]["Name"], "web");
+        let found = pontoon(&["doctor", "-q"]).stdout;
+        let named =
+            "state: processes that owned sandboxes are gone: `pontoon repair` or the next change removes sandbox web";
+        assert!(found.contains(named), "{found}");
+        let plan = ok(&["--plan", "sandbox", "create", "other"]);
+        assert!(plan.starts_with("# recovery first\n- ") && plan.contains("\n# then\n+ "), "{plan}");
+        like_before(&left);
+        ok(&["sandbox", "create", "other"]);
+        assert_eq!(json(&["sandbox", "ls"])[0]["Name"], "other");
+        ok(&["sandbox", "rm", "other"]);
         like_before(&before);
+    });
+}
+
+#[test]
+fn a_run_that_fails_leaves_no_network() {
+    isolated(|| {
+        const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+        // A new namespace takes this over from the machine's.
+        fs::write(FORWARDING, "0").unwrap();
+        // The run directory is made by the first command that may change something.
+        ok(&["repair"]);
+        let before = snapshot();
+        let held = TcpListener::bind("0.0.0.0:8080").unwrap();
+        let refused = pontoon(&["run", "-p", "8080:80", "--", "true"]);
+        assert_eq!(refused.status, 125, "{refused:?}");
+        assert!(refused.stderr.contains("failed to bind host port 0.0.0.0:8080/tcp"), "{refused:?}");
+        assert_eq!(json(&["network", "ls"]), serde_json::json!([]));
+        like_before(&before);
+        assert_eq!(fs::read_to_string(FORWARDING).unwrap(), "0\n");
+        drop(held);
+        assert_eq!(ok(&["run", "-p", "8080:80", "--", "echo", "done"]), "done\n");
+        assert_eq!(json(&["network", "ls"])[0]["Name"], "default");
     });
 }
 

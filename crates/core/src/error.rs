@@ -94,6 +94,23 @@ pub enum Error {
          of its own (--root, --run-dir)"
     )]
     OtherNamespace,
+    /// A state whose sandboxes are kept below another run directory of this boot.
+    #[error(
+        "this state keeps its sandboxes below {kept}, not below {given}: use that directory (--run-dir), or give this one a \
+         state directory of its own (--root)"
+    )]
+    OtherRunDir {
+        /// The run directory that the state belongs to.
+        kept: String,
+        /// The one that was asked for.
+        given: String,
+    },
+    /// The controller was opened to look only.
+    #[error("{label}: this controller only looks (Config::read_only): open one that may change things")]
+    ReadOnly {
+        /// What was to be done.
+        label: String,
+    },
     /// Somebody else is using the same things for too long.
     #[error("{label}: gave up after {} s waiting for another operation on the same things to end", .waited.as_secs())]
     Busy {
@@ -389,7 +406,10 @@ impl Error {
             Self::Port(e) => e.kind(),
             Self::Option(e) => e.kind(),
             Self::Name(_) | Self::Id(_) => Kind::Invalid,
-            Self::Clash(_) | Self::OtherState { .. } | Self::OtherNamespace => Kind::Conflict,
+            Self::Clash(_) | Self::OtherState { .. } | Self::OtherNamespace | Self::OtherRunDir { .. } => {
+                Kind::Conflict
+            }
+            Self::ReadOnly { .. } => Kind::Forbidden,
             Self::Apply { source, .. } => source.kind(),
             Self::Host(e) => e.kind(),
             Self::Store(StoreError::Held { .. }) | Self::Busy { .. } | Self::Restless { .. } => Kind::Unavailable,

@@ -22,11 +22,11 @@ fn object() -> impl Strategy<Value = Object> {
         small().prop_map(|n| Namespace { sandbox: sandbox(n), source: NamespaceSource::New }.into()),
         (small(), any::<bool>()).prop_map(|(n, ipv6)| {
             let mac = MacAddr::new([2, 0, 0, 0, 0, n]).unwrap();
-            Bridge { name: name("br", n), mac, mtu: Mtu::ETHERNET, route_localnet: false, ipv6 }.into()
+            Bridge { name: name("br", n), mac, mtu: Mtu::ETHERNET, route_localnet: false, ipv6, flaw: None }.into()
         }),
         (small(), small(), any::<bool>()).prop_map(|(n, s, isolated)| {
             let mac = MacAddr::new([2, 0, 0, 0, 1, n]).unwrap();
-            let (bridge, peer) = (name("br", 0), name("eth", n));
+            let (bridge, peer) = (Some(name("br", 0)), name("eth", n));
             Veth {
                 name: name("pv", n),
                 bridge,
@@ -36,6 +36,7 @@ fn object() -> impl Strategy<Value = Object> {
                 mac,
                 isolated,
                 hairpin: true,
+                flaw: None,
             }
             .into()
         }),

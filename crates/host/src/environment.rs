@@ -49,8 +49,9 @@ impl System {
     }
 }
 
-/// Returns when a process was started, in clock ticks since boot: field 22 of /proc/PID/stat (proc_pid_stat(5)).
-fn started(pid: u32) -> Option<u64> {
+/// Returns when a process that still runs was started, in clock ticks since boot, where the system says so: field 22 of
+/// /proc/PID/stat (proc_pid_stat(5)).
+pub(crate) fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command may contain anything, brackets included: the fields begin after the last one.
     let (_, fields) = stat.rsplit_once(") ")?;

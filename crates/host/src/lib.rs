@@ -2,6 +2,8 @@
 //!
 //! [`linux`] applies plans and observes; [`store`] keeps records; [`preview`] only looks; [`environment`] is who and when.
 
+#![deny(unsafe_code)]
+
 pub mod environment;
 #[cfg(target_os = "linux")]
 pub mod linux;

@@ -1,12 +1,13 @@
-//! What would be done: a host that takes plans and does nothing, over one that is only looked at.
+//! What would be done: a host and a store that take changes and do nothing, over others that are only looked at.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pontoon_core::engine::store::{Batch, Store, StoreError};
-use pontoon_core::engine::{ApplyError, Facts, Host, HostError, HostProfile, Observe, Query};
-use pontoon_core::objects::{Objects, Plan};
+use pontoon_core::engine::{ApplyError, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::objects::{Object, Objects, Plan};
 
-/// Records plans instead of applying them.
+/// Records plans instead of applying them, and looks from then on as if they had been.
 pub struct PreviewHost {
     real: Arc<dyn Host>,
     plans: Mutex<Vec<Plan>>,
@@ -26,7 +27,18 @@ impl PreviewHost {
 
 impl Observe for PreviewHost {
     fn observe(&self, query: &Query) -> Result<Objects, HostError> {
-        self.real.observe(query)
+        let plans = self.plans();
+        let mut objects = plans.iter().fold(self.real.observe(query)?, |objects, plan| plan.applied_to(&objects));
+        if !plans.is_empty() {
+            // What a plan made where nobody looks.
+            objects.retain(|object| match object {
+                Object::Address(address) => query.covers(address.place),
+                Object::Route(route) => query.covers(route.place),
+                Object::Sysctl(_) => query.unmarked.contains(&object.key()),
+                _ => true,
+            });
+        }
+        Ok(objects)
     }
 
     fn survey(&self) -> Result<HostProfile, HostError> {
@@ -35,9 +47,9 @@ impl Observe for PreviewHost {
 }
 
 impl Host for PreviewHost {
-    fn apply(&self, plan: &Plan) -> Result<Facts, ApplyError> {
+    fn apply(&self, plan: &Plan) -> Result<(), ApplyError> {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan.clone());
-        Ok(Facts::default())
+        Ok(())
     }
 
     fn settle(&self) -> Result<(), HostError> {
@@ -45,20 +57,44 @@ impl Host for PreviewHost {
     }
 }
 
-/// Takes every commit and keeps nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NullStore;
+/// Keeps what is committed to itself, over the records of another store.
+pub struct PreviewStore {
+    real: Arc<dyn Store>,
+    changed: Mutex<BTreeMap<String, Option<Vec<u8>>>>,
+}
 
-impl Store for NullStore {
-    fn get(&self, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(None)
+impl PreviewStore {
+    /// Reads `real`, and leaves it alone.
+    pub fn over(real: Arc<dyn Store>) -> Self {
+        Self { real, changed: Mutex::default() }
     }
 
-    fn scan(&self, _: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        Ok(Vec::new())
+    fn changed(&self) -> MutexGuard<'_, BTreeMap<String, Option<Vec<u8>>>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for PreviewStore {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.changed().get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.real.get(key),
+        }
     }
 
-    fn commit(&self, _: &Batch) -> Result<(), StoreError> {
+    fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let mut records: BTreeMap<_, _> = self.real.scan(prefix)?.into_iter().collect();
+        for (key, value) in self.changed().iter().filter(|(key, _)| key.starts_with(prefix)) {
+            match value {
+                Some(value) => drop(records.insert(key.clone(), value.clone())),
+                None => drop(records.remove(key)),
+            }
+        }
+        Ok(records.into_iter().collect())
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.changed().extend(batch.changes.iter().cloned());
         Ok(())
     }
 }

@@ -15,6 +15,8 @@ use pontoon_host::linux::{LinuxConfig, LinuxHost, Point};
 use pontoon_testkit::{ip_json, nft_json, run};
 use serde_json::Value;
 
+#[path = "linux/leaving.rs"]
+mod leaving;
 #[path = "linux/support.rs"]
 mod support;
 
@@ -132,7 +134,7 @@ fn a_network_that_fails_leaves_nothing() {
 
 #[test]
 fn a_container_that_fails_leaves_nothing() {
-    on_kernel(|_| fail_everywhere(&add(&container(2)), |host| drop(host.apply(&add(&network())).unwrap())));
+    on_kernel(|_| fail_everywhere(&add(&container(2)), |host| host.apply(&add(&network())).unwrap()));
 }
 
 #[test]
@@ -140,7 +142,7 @@ fn a_removal_that_fails_brings_everything_back() {
     on_kernel(|_| {
         let all = network();
         let (plan, _) = Plan::between(&all, &Objects::new()).split();
-        fail_everywhere(&plan, |host| drop(host.apply(&add(&all)).unwrap()));
+        fail_everywhere(&plan, |host| host.apply(&add(&all)).unwrap());
     });
 }
 
@@ -349,13 +351,14 @@ fn a_thousand_pairs() {
             let [.., high, low] = number.to_be_bytes();
             all.set(Veth {
                 name: name(&format!("pnv{number}")),
-                bridge: name("br0"),
+                bridge: Some(name("br0")),
                 mtu: mtu(),
                 sandbox: id(2),
                 peer: name(&format!("eth{number}")),
                 mac: pontoon_core::model::MacAddr::new([2, 0, 0, 1, high, low]).unwrap(),
                 isolated: true,
                 hairpin: false,
+                flaw: None,
             });
         }
         let started = Instant::now();

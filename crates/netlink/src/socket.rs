@@ -99,6 +99,10 @@ impl Socket {
         Ok(answers)
     }
 
+    pub(crate) fn index_of(&self, name: &str) -> Result<u32, Errno> {
+        rustix::net::netdevice::name_to_index(&self.inner, name)
+    }
+
     /// Sends one request and fails with [`Error::Refused`] if the kernel refuses it.
     pub fn request(&mut self, request: &Request) -> Result<(), Error> {
         self.query(request).map(drop)

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use pontoon_netlink::conntrack::{Destination, FlowFilter, delete};
+use pontoon_netlink::conntrack::{Destination, FlowFilter, delete, delete_any};
 use pontoon_netlink::{Protocol, Socket};
 use pontoon_testkit::{Feature, isolated, require, run};
 
@@ -134,5 +134,19 @@ fn listed_flows_are_deleted_and_counted() {
             assert_eq!(gone, *wanted, "{filter:?}");
             assert_eq!(count, Some(wanted.len()));
         }
+    });
+}
+
+#[test]
+fn several_filters_share_one_look() {
+    on_kernel(|socket| {
+        insert_flows();
+        let filters = [
+            destination(Some("192.0.2.1"), TCP, 81..=81, None),
+            FlowFilter::Addresses(vec!["fd00::2".parse().unwrap(), "10.0.0.9".parse().unwrap()]),
+        ];
+        assert_eq!(delete_any(socket, &filters).unwrap(), 3);
+        assert_eq!(present(), [1, 2, 4, 5, 8]);
+        assert_eq!(delete_any(socket, &[]).unwrap(), 0);
     });
 }

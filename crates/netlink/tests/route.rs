@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use pontoon_netlink::netns::Visitor;
 use pontoon_netlink::route::{
     Address, AddressGeneration, Bridge, BridgePort, Family, Ipv4Setting, Kind, Link, LinkChange, NewLink, Peer,
-    PortState, Route, RouteFilter, RouteKind, RouteScope, TABLE_MAIN, addresses, delete_group, delete_link, link,
-    links, rename_link, routes,
+    PortState, Route, RouteFilter, RouteKind, RouteScope, TABLE_MAIN, addresses, delete_group, delete_link, index_of,
+    link, links, look, rename_link, routes,
 };
 use pontoon_netlink::{Error, Protocol, Request, Socket};
 use pontoon_testkit::{Feature, ip_json, isolated, require, run};
@@ -191,6 +191,20 @@ fn one_message_makes_a_veth_across_namespaces() {
         // An index in use is refused, not replaced by another.
         let (errno, _) = refused(&mut socket, NewLink { name: "host1".into(), ..described }.create());
         assert!(errno == libc::EBUSY || errno == libc::EEXIST, "errno {errno}");
+    });
+}
+
+#[test]
+fn links_are_found_by_name() {
+    isolated(|| {
+        let mut socket = socket();
+        apply(&mut socket, &[veth("host0", "peer0").create()]);
+        let index = found(&mut socket, "host0").index;
+        assert_eq!(index_of(&socket, "host0").expect("looked up"), Some(index));
+        assert_eq!(index_of(&socket, "nobody").expect("looked up"), None);
+        let answers = socket.batch(&[look(index), look("nobody")]).expect("answered");
+        assert_eq!(answers[0], Ok(()));
+        assert_eq!(answers[1].as_ref().map_err(|refusal| refusal.errno), Err(libc::ENODEV));
     });
 }
 

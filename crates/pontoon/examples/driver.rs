@@ -48,6 +48,7 @@ impl Driver for Quiet {
             mtu: view.config.mtu,
             route_localnet: false,
             ipv6: false,
+            flaw: None,
         });
         objects
     }
@@ -57,13 +58,14 @@ impl Driver for Quiet {
         let Some(attached) = &view.endpoint.attached else { return objects };
         objects.set(Veth {
             name: view.endpoint.host_ifname(),
-            bridge: bridge(view.network.network),
+            bridge: Some(bridge(view.network.network)),
             mtu: view.network.config.mtu,
             sandbox: attached.sandbox,
             peer: attached.ifname.clone(),
             mac: view.endpoint.mac,
             isolated: false,
             hairpin: false,
+            flaw: None,
         });
         for prefix in &view.endpoint.addresses {
             let place = Place::Sandbox(attached.sandbox);
@@ -98,7 +100,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let network = controller.create_network(quiet)?;
     let attach = |name: &str| Attach {
         sandbox: SandboxSpec::new(name),
-        endpoints: vec![(network.id(), EndpointSpec::new(name))],
+        endpoints: vec![(network.id().into(), EndpointSpec::new(name))],
     };
 
     // What it would do, step by step.

@@ -1,15 +1,17 @@
 //! Putting a controller together: drivers, host, store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pontoon_core::drivers::{ErasedDriver, Registry};
-use pontoon_core::engine::{Engine, EngineConfig, Environment, Host, Query, Restored, Store, StoreError};
+use pontoon_core::engine::{
+    Engine, EngineConfig, Environment, Host, HostError, Query, Restored, Store, StoreError, check_place,
+};
 use pontoon_core::ipam::{DefaultPools, derive_ula};
 use pontoon_core::model::SandboxId;
 use pontoon_host::environment::System;
 use pontoon_host::linux::{LinuxConfig, LinuxHost};
-use pontoon_host::store::DiskStore;
+use pontoon_host::store::{DiskStore, ReadOnlyStore};
 
 use crate::session::Session;
 use crate::{Config, Controller, Error, Holds, NameError};
@@ -70,13 +72,14 @@ impl Builder {
         self
     }
 
-    /// Opens the store, reads the records, and finishes or reverses what was cut short.
+    /// Opens the store, reads the records, and finishes or reverses what was cut short; [`Config::read_only`] only reads.
     ///
     /// # Errors
     ///
-    /// A store that is held or damaged, missing privileges, a driver's configuration that makes no sense.
+    /// A store that is held or damaged or belongs elsewhere, missing privileges, a driver's configuration that makes no
+    /// sense.
     pub fn open(self) -> Result<Controller, Error> {
-        let config = self.config;
+        let config = Config { run_dir: complete(&self.config.run_dir), ..self.config };
         if config.root.as_os_str().is_empty() && self.store.is_none() {
             return Err(NameError::EmptyDir.into());
         }
@@ -86,39 +89,76 @@ impl Builder {
         }
         let environment = self.environment.unwrap_or_else(|| Arc::new(System));
         // The store comes first: who holds it may use the host.
-        let (store, session) = match self.store {
+        let (store, mut session) = match self.store {
             Some(store) => (store, None),
             None => {
-                let session = Session::begin(&config.root, DiskStore::open(&config.root, config.deadline)?)?;
+                let session = open_session(&config)?;
                 (session.store(), Some(session))
             }
         };
-        let host: Arc<dyn Host> = match self.host {
-            Some(host) => {
-                if self.reopened {
-                    // Reading brings its picture of the firewall up to date.
-                    host.observe(&Query::default())?;
-                }
-                host
-            }
-            None => Arc::new(LinuxHost::open(LinuxConfig::new(config.run_dir.clone()))?),
+        let engine_config = engine_config(&config);
+        check_place(&*store, &*environment, &engine_config)?;
+        let host = match self.host {
+            Some(host) => host,
+            None => open_host(&config)?,
         };
-        let engine_config = EngineConfig {
-            deadline: config.deadline,
-            pools: config.pools.clone().unwrap_or_else(|| DefaultPools::local(host_ula())),
-            resident: config.resident,
-            take_over: config.take_over,
-            renewed_namespace: config.renewed_namespace,
-        };
+        if self.reopened {
+            // Reading brings its picture of the firewall up to date.
+            host.observe(&Query::default())?;
+        }
         let (engine, quarantined) = Engine::open(registry, host, store, environment.clone(), engine_config)?;
         let in_order = session.as_ref().is_some_and(Session::follows_order);
-        let restored = match config.resident || !in_order || engine.is_stale()? {
-            true => engine.restore()?,
-            false => Restored::default(),
-        };
-        let id = SandboxId::draw(|bytes| environment.random(bytes)).to_string();
-        Ok(Controller::assemble(id, config, Arc::new(engine), session, quarantined, restored))
+        let recovery_due = config.resident || !in_order || engine.is_stale()?;
+        let mut restored = Restored::default();
+        if !config.read_only {
+            engine.check_host()?;
+            session.as_mut().map_or(Ok(()), Session::begin)?;
+            if recovery_due {
+                restored = engine.restore()?;
+            }
+        }
+        Ok(Controller {
+            id: SandboxId::draw(|bytes| environment.random(bytes)).to_string(),
+            recovery_due: recovery_due && config.read_only,
+            config,
+            engine: Arc::new(engine),
+            session,
+            quarantined,
+            restored,
+        })
     }
+}
+
+fn open_session(config: &Config) -> Result<Session, StoreError> {
+    let (root, wait) = (&config.root, config.deadline);
+    Ok(match config.read_only {
+        true => Session::open(root, ReadOnlyStore::open(root, wait)?),
+        false => Session::open(root, DiskStore::open(root, wait)?),
+    })
+}
+
+fn open_host(config: &Config) -> Result<Arc<dyn Host>, HostError> {
+    let linux = LinuxConfig::new(config.run_dir.clone());
+    Ok(Arc::new(if config.read_only { LinuxHost::open_read_only(linux) } else { LinuxHost::open(linux) }?))
+}
+
+fn engine_config(config: &Config) -> EngineConfig {
+    EngineConfig {
+        deadline: config.deadline,
+        pools: config.pools.clone().unwrap_or_else(|| DefaultPools::local(host_ula())),
+        resident: config.resident,
+        take_over: config.take_over,
+        renewed_namespace: config.renewed_namespace,
+        run_dir: config.run_dir.clone(),
+        read_only: config.read_only,
+    }
+}
+
+/// Returns a path from the root of the file system, without its `.` and doubled slashes: two such paths can be compared.
+fn complete(path: &Path) -> PathBuf {
+    // It fails without a current directory; opening what is there fails then, too, and says more.
+    let complete = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    complete.components().collect()
 }
 
 /// Returns the IPv6 block that belongs to this host, from its machine id.
@@ -128,12 +168,12 @@ fn host_ula() -> Option<ipnet::Ipv6Net> {
     (!id.is_empty()).then(|| derive_ula(id))
 }
 
-impl From<&std::path::Path> for Config {
-    fn from(root: &std::path::Path) -> Self {
+impl From<&Path> for Config {
+    fn from(root: &Path) -> Self {
         Self::new(root)
     }
 }
 
-pub(crate) fn io(path: &std::path::Path, action: &'static str, source: std::io::Error) -> StoreError {
+pub(crate) fn io(path: &Path, action: &'static str, source: std::io::Error) -> StoreError {
     StoreError::Io { path: path.display().to_string(), action, source: Box::new(source) }
 }

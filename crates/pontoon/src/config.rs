@@ -18,6 +18,7 @@ pub struct Config {
     pub(crate) resident: bool,
     pub(crate) take_over: bool,
     pub(crate) renewed_namespace: bool,
+    pub(crate) read_only: bool,
 }
 
 impl Config {
@@ -32,10 +33,13 @@ impl Config {
             resident: true,
             take_over: false,
             renewed_namespace: false,
+            read_only: false,
         }
     }
 
-    /// Keeps namespaces below another directory.
+    /// Keeps namespaces below another directory. A state belongs to the directory that it was first used with, for the time
+    /// of a boot, and is refused with another ([`crate::Error::OtherRunDir`]). A relative path is completed; links in it are
+    /// not followed.
     #[must_use]
     pub fn run_dir(mut self, run_dir: impl Into<PathBuf>) -> Self {
         self.run_dir = run_dir.into();
@@ -78,6 +82,17 @@ impl Config {
     pub fn passing(mut self) -> Self {
         self.resident = false;
         self
+    }
+
+    /// Opens the state to look only: nothing is written, made, deleted or put right, here or on the host, and what would do so
+    /// fails with [`crate::Error::ReadOnly`]. A state that is not there is empty. While the controller is open nobody can
+    /// change the state, for all that is read is of one moment. Implies [`Config::passing`].
+    ///
+    /// What a start would put right stays as it is: see [`crate::Controller::pending`].
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self.passing()
     }
 
     /// Lets a new state directory take what an older one left on the host for its own; opening then removes it. Otherwise

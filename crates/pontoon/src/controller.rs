@@ -1,24 +1,24 @@
 //! The controller: the way in.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
 use pontoon_core::drivers::ErasedDriver;
-use pontoon_core::engine::{Attach, Difference, Engine, Event, HostProfile, Quarantined, Repaired, Restored};
-use pontoon_core::objects::{Objects, Plan};
-use pontoon_host::preview::{NullStore, PreviewHost};
+use pontoon_core::engine::{Attach, Engine, HostProfile, Quarantined, Repaired, Restored, Subscription};
+use pontoon_core::objects::Objects;
 
 use crate::session::Session;
 use crate::{Builder, Config, Endpoint, Error, Holds, Network, NetworkSpec, Sandbox, SandboxSpec};
 
 /// Manages networks, endpoints and sandboxes.
 pub struct Controller {
-    id: String,
-    config: Config,
-    engine: Arc<Engine>,
-    session: Option<Session>,
-    quarantined: Vec<Quarantined>,
-    restored: Restored,
+    pub(crate) id: String,
+    pub(crate) config: Config,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) session: Option<Session>,
+    pub(crate) quarantined: Vec<Quarantined>,
+    pub(crate) restored: Restored,
+    /// Whether one that may change things would have put things right when it was opened, and this one may not.
+    pub(crate) recovery_due: bool,
 }
 
 impl Controller {
@@ -34,17 +34,6 @@ impl Controller {
     /// Prepares a controller with drivers or effects of one's own.
     pub fn builder(config: Config) -> Builder {
         Builder::new(config)
-    }
-
-    pub(crate) fn assemble(
-        id: String,
-        config: Config,
-        engine: Arc<Engine>,
-        session: Option<Session>,
-        quarantined: Vec<Quarantined>,
-        restored: Restored,
-    ) -> Self {
-        Self { id, config, engine, session, quarantined, restored }
     }
 
     /// Returns the controller's identity: 64 hexadecimal digits, new with every start.
@@ -144,7 +133,7 @@ impl Controller {
         Ok(Sandbox::new(self.engine.clone(), id, &self.config))
     }
 
-    /// Creates a sandbox with its endpoints and joins them, in one transaction.
+    /// Creates a sandbox with its endpoints, and the networks of theirs that are missing, and joins them: one transaction.
     ///
     /// # Errors
     ///
@@ -208,18 +197,9 @@ impl Controller {
         self.engine.endpoints().iter().map(|record| Endpoint::new(self.engine.clone(), record.id)).collect()
     }
 
-    /// Returns the stream of events from now on.
-    pub fn events(&self) -> Receiver<Event> {
+    /// Returns the stream of events from now on. It holds at most [`crate::EVENT_CAPACITY`] that were not read.
+    pub fn events(&self) -> Subscription {
         self.engine.events()
-    }
-
-    /// Names what differs between the host and what should be there.
-    ///
-    /// # Errors
-    ///
-    /// If the host cannot be read.
-    pub fn diagnose(&self) -> Result<Vec<Difference>, Error> {
-        self.engine.diagnose()
     }
 
     /// Makes the host what it should be, and pays debts.
@@ -263,20 +243,6 @@ impl Controller {
         self.engine.snapshot().debts().map(|(_, debt)| (debt.op.object().to_string(), debt.reason.clone())).collect()
     }
 
-    /// Does `work` on a copy of the state and returns the steps it would take; nothing happens.
-    ///
-    /// # Errors
-    ///
-    /// What `work` returns.
-    pub fn preview<T>(&self, work: impl FnOnce(&Self) -> Result<T, Error>) -> Result<Preview<T>, Error> {
-        let host = Arc::new(PreviewHost::over(self.engine.host().clone()));
-        let fork = Arc::new(self.engine.fork(host.clone(), Arc::new(NullStore)));
-        let copy = Self::assemble(self.id.clone(), self.config.clone(), fork, None, Vec::new(), Restored::default());
-        let outcome = work(&copy)?;
-        let steps = host.plans().iter().flat_map(Plan::ops).map(|op| PlannedStep(op.to_string())).collect();
-        Ok(Preview { outcome, steps })
-    }
-
     /// Waits until deletions that go on in the background have ended.
     ///
     /// # Errors
@@ -307,17 +273,4 @@ impl Drop for Controller {
             let _ended = session.end();
         }
     }
-}
-
-/// One step of a plan, as a readable line.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct PlannedStep(pub String);
-
-/// What an operation would do.
-#[derive(Clone, Debug)]
-pub struct Preview<T> {
-    /// What it would return.
-    pub outcome: T,
-    /// The steps it would take, in order.
-    pub steps: Vec<PlannedStep>,
 }

@@ -24,25 +24,28 @@ mod config;
 mod controller;
 mod endpoint;
 mod network;
+mod preview;
 mod sandbox;
 mod session;
 mod surroundings;
 
 pub use builder::Builder;
 pub use config::Config;
-pub use controller::{Controller, PlannedStep, Preview};
+pub use controller::Controller;
 pub use endpoint::{Endpoint, EndpointInfo};
 pub use network::Network;
-pub use sandbox::{Sandbox, myself};
+pub use preview::{Pending, PlannedStep, Preview};
+pub use sandbox::{Sandbox, is_alive, myself};
 pub use session::Holds;
-pub use surroundings::{ForeignChain, foreign_chains, loopback_up};
+pub use surroundings::{AdvertisedLink, ForeignChain, advertised_links, foreign_chains, loopback_up};
 
 pub use pontoon_core::drivers::{
     BridgeDriverConfig, Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits,
 };
 pub use pontoon_core::engine::gateway::Gateways;
 pub use pontoon_core::engine::{
-    ApplyError, Attach, Difference, Event, HostError, HostProfile, Quarantined, Repaired, Restored, StoreError,
+    ApplyError, Attach, Difference, EVENT_CAPACITY, Event, HostError, HostProfile, NetworkTarget, Quarantined,
+    Repaired, Restored, StoreError, Subscription,
 };
 pub use pontoon_core::error::{EndpointError, Error, Kind, NetworkError, SandboxError};
 pub use pontoon_core::ipam::{DefaultPools, IpamError, PoolConfig, PoolStatus, derive_ula};

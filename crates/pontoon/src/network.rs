@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use pontoon_core::engine::Engine;
 use pontoon_core::ipam::PoolStatus;
 
-use crate::{Endpoint, EndpointSpec, Error, NetworkError, NetworkId, NetworkRecord};
+use crate::{Endpoint, EndpointSpec, Error, NetworkError, NetworkId, NetworkRecord, NetworkTarget};
 
 /// A network.
 #[derive(Clone)]
@@ -15,6 +15,12 @@ pub struct Network {
     id: NetworkId,
     /// For speaking of it when it is gone.
     name: Arc<str>,
+}
+
+impl From<&Network> for NetworkTarget {
+    fn from(network: &Network) -> Self {
+        Self::Existing(network.id)
+    }
 }
 
 impl Network {

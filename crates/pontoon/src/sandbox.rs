@@ -3,15 +3,20 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pontoon_core::engine::Engine;
 use pontoon_core::engine::gateway::{self, Gateways};
+use pontoon_core::engine::{Engine, Environment};
 use pontoon_host::environment::System;
 
-use crate::{Config, Endpoint, EndpointSpec, Error, Network, Owner, SandboxId, SandboxRecord};
+use crate::{Config, Endpoint, EndpointSpec, Error, NetworkTarget, Owner, SandboxId, SandboxRecord};
 
 /// Returns this process, as the owner of sandboxes that live as long as it does.
 pub fn myself() -> Owner {
     System::myself()
+}
+
+/// Returns whether the process that an owner stands for still runs.
+pub fn is_alive(owner: Owner) -> bool {
+    System.is_alive(owner)
 }
 
 /// A sandbox.
@@ -58,13 +63,14 @@ impl Sandbox {
         gateway::of(&self.engine.snapshot(), self.id)
     }
 
-    /// Connects it to a network by a new endpoint, in one transaction.
+    /// Connects it to a network by a new endpoint, and creates the network if the target says so and it is missing: one
+    /// transaction.
     ///
     /// # Errors
     ///
     /// See [`Engine::connect`].
-    pub fn connect(&self, network: &Network, spec: EndpointSpec) -> Result<Endpoint, Error> {
-        let id = self.engine.connect(self.id, network.id(), spec)?;
+    pub fn connect(&self, network: impl Into<NetworkTarget>, spec: EndpointSpec) -> Result<Endpoint, Error> {
+        let id = self.engine.connect(self.id, network, spec)?;
         Ok(Endpoint::new(self.engine.clone(), id))
     }
 

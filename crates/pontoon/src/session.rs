@@ -6,25 +6,32 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use pontoon_core::engine::Host;
 use pontoon_core::engine::store::{Batch, Store, StoreError};
-use pontoon_host::store::DiskStore;
 
 use crate::builder::io;
 
-/// A mark in the state directory that is there while a process uses it. It need not be durable: after a crash of the machine
-/// the boot is another one, which is noticed anyway.
+/// A mark in the state directory that is there while a process uses it to change something. It need not be durable: after a
+/// crash of the machine the boot is another one, which is noticed anyway.
 pub(crate) struct Session {
     mark: PathBuf,
+    /// Whether the mark is this process's own.
+    marked: bool,
     followed_order: bool,
     store: Arc<Closable>,
 }
 
 impl Session {
-    /// Leaves the mark. The store's lock is held.
-    pub(crate) fn begin(root: &Path, store: DiskStore) -> Result<Self, StoreError> {
+    /// Looks for the mark of an earlier process. The store's lock is held.
+    pub(crate) fn open(root: &Path, store: impl Store + 'static) -> Self {
         let mark = root.join("in-use");
         let followed_order = !mark.exists();
-        fs::write(&mark, format!("{}\n", std::process::id())).map_err(|error| io(&mark, "write", error))?;
-        Ok(Self { mark, followed_order, store: Arc::new(Closable::new(root, store)) })
+        Self { mark, marked: false, followed_order, store: Arc::new(Closable::new(root, Box::new(store))) }
+    }
+
+    /// Leaves the mark: from here on something may be left unfinished.
+    pub(crate) fn begin(&mut self) -> Result<(), StoreError> {
+        let written = fs::write(&self.mark, format!("{}\n", std::process::id()));
+        self.marked = true;
+        written.map_err(|error| io(&self.mark, "write", error))
     }
 
     /// Returns whether the process before this one took its mark away.
@@ -39,20 +46,20 @@ impl Session {
 
     /// Takes the mark away, for everything that was begun is finished, and closes the store.
     pub(crate) fn end(self) -> Result<(), StoreError> {
-        let removed = fs::remove_file(&self.mark).map_err(|error| io(&self.mark, "remove", error));
+        let removed = if self.marked { fs::remove_file(&self.mark) } else { Ok(()) };
         self.store.close();
-        removed
+        removed.map_err(|error| io(&self.mark, "remove", error))
     }
 }
 
 /// A store that can be closed while handles on it are still about.
 pub(crate) struct Closable {
     path: String,
-    store: RwLock<Option<DiskStore>>,
+    store: RwLock<Option<Box<dyn Store>>>,
 }
 
 impl Closable {
-    pub(crate) fn new(root: &Path, store: DiskStore) -> Self {
+    pub(crate) fn new(root: &Path, store: Box<dyn Store>) -> Self {
         Self { path: root.display().to_string(), store: RwLock::new(Some(store)) }
     }
 
@@ -61,9 +68,9 @@ impl Closable {
         *self.store.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn with<T>(&self, work: impl FnOnce(&DiskStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn with<T>(&self, work: impl FnOnce(&dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match &*self.store.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(store) => work(store),
+            Some(store) => work(&**store),
             None => Err(StoreError::Io {
                 path: self.path.clone(),
                 action: "serve",

@@ -2,6 +2,8 @@
 
 #[path = "bad_input/kernel.rs"]
 mod kernel;
+#[path = "bad_input/subnets.rs"]
+mod subnets;
 mod support;
 
 use std::error::Error as _;
@@ -29,7 +31,7 @@ fn furnish(controller: &Controller) {
     let front = controller.create_network(front("front", "10.1.0.0/24")).expect("a network");
     let web = SandboxSpec::new("web").publish("8080:80".parse().expect("a port"));
     controller
-        .attach(Attach { sandbox: web, endpoints: vec![(front.id(), EndpointSpec::new("web"))] })
+        .attach(Attach { sandbox: web, endpoints: vec![(front.id().into(), EndpointSpec::new("web"))] })
         .expect("attaches");
     controller.create_sandbox(SandboxSpec::new("idle")).expect("a sandbox");
 }
@@ -214,7 +216,7 @@ fn names_and_ids() {
             ("one interface name for two", &|c| {
                 let attach = |name: &str| EndpointSpec { ifname: IfName::new("net0").ok(), ..EndpointSpec::new(name) };
                 let front = c.network_by_name("front")?.id();
-                let endpoints = vec![(front, attach("x")), (front, attach("y"))];
+                let endpoints = vec![(front.into(), attach("x")), (front.into(), attach("y"))];
                 c.attach(Attach { sandbox: SandboxSpec::new("new"), endpoints }).map(drop)
             }),
         ],
@@ -358,8 +360,8 @@ fn ports_that_cannot_be_had() {
     furnish(&controller);
     let publish = |c: &Controller, port: &str| {
         let sandbox = SandboxSpec::new("new").publish(port.parse()?);
-        c.attach(Attach { sandbox, endpoints: vec![(c.network_by_name("front")?.id(), EndpointSpec::new("new"))] })
-            .map(drop)
+        let front = &c.network_by_name("front")?;
+        c.attach(Attach { sandbox, endpoints: vec![(front.into(), EndpointSpec::new("new"))] }).map(drop)
     };
     let cases: &[Case<'_>] = &[
         ("of another program", &|c| publish(c, "9000:80")),
@@ -369,7 +371,7 @@ fn ports_that_cannot_be_had() {
         ("twice in one sandbox", &|c| {
             let sandbox = SandboxSpec::new("new").publish("81:80".parse()?).publish("81:90".parse()?);
             let front = c.network_by_name("front")?.id();
-            c.attach(Attach { sandbox, endpoints: vec![(front, EndpointSpec::new("new"))] }).map(drop)
+            c.attach(Attach { sandbox, endpoints: vec![(front.into(), EndpointSpec::new("new"))] }).map(drop)
         }),
         ("none left of those asked for", &|c| publish(c, "8080-8080:80")),
         ("for some sources only", &|c| publish(c, "81:80;from=10.0.0.0/8")),

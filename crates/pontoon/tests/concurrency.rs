@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use pontoon::{
-    Attach, Config, Controller, EndpointSpec, Error, HostError, Kind, Network, NetworkSpec, PoolStatus, SandboxSpec,
+    Attach, Config, Controller, EndpointSpec, Error, HostError, Kind, Network, NetworkSpec, NetworkTarget, PoolStatus,
+    SandboxSpec,
 };
 use pontoon_testkit::{Feature, ip_json, isolated, require, run};
 use proptest::prelude::*;
@@ -85,7 +86,7 @@ fn statuses(networks: &[Network]) -> Vec<(IpNet, PoolStatus)> {
 fn come_and_go(controller: &Controller, networks: &[Network], claims: &Claims, number: usize) -> Result<(), Error> {
     let (one, two) = (&networks[number % 3], &networks[(number + 1) % 3]);
     let name = format!("box{number}");
-    let endpoints = vec![(one.id(), EndpointSpec::new(&name)), (two.id(), EndpointSpec::new(&name))];
+    let endpoints = vec![(one.id().into(), EndpointSpec::new(&name)), (two.id().into(), EndpointSpec::new(&name))];
     let spec = SandboxSpec::new(&name).publish("80".parse().expect("a port"));
     let sandbox = controller.attach(Attach { sandbox: spec, endpoints })?;
     let addresses: Vec<IpNet> =
@@ -239,11 +240,45 @@ fn networks_are_deleted_under_their_users() {
 
 fn use_shared(controller: &Controller, name: &str) {
     let Ok(network) = controller.network_by_name("shared") else { return };
-    let attach = Attach { sandbox: SandboxSpec::new(name), endpoints: vec![(network.id(), EndpointSpec::new(name))] };
+    let attach =
+        Attach { sandbox: SandboxSpec::new(name), endpoints: vec![(network.id().into(), EndpointSpec::new(name))] };
     match controller.attach(attach) {
         Ok(sandbox) => sandbox.delete().expect("deleted"),
         Err(error) => assert!(matches!(error.kind(), Kind::NotFound | Kind::Conflict), "{error}"),
     }
+}
+
+/// A network is created by whoever uses it first and deleted by whoever finds it unused: no use of it is ever refused.
+#[test]
+fn a_network_that_comes_and_goes_is_there_for_every_user() {
+    watched(|| {
+        let world = World::new();
+        let controller = world.open();
+        thread::scope(|scope| {
+            // More than two would hardly ever leave it unused.
+            for thread in 0..2 {
+                let controller = &controller;
+                let name = move |number| format!("t{thread}n{number}");
+                scope.spawn(move || (0..200).for_each(|number| use_default(controller, &name(number))));
+            }
+        });
+        let plans = world.host.plans();
+        let steps = plans.iter().flat_map(|plan| plan.ops());
+        let made = steps.filter(|step| step.to_string().starts_with("+ bridge")).count();
+        assert!(made > 1, "it was created {made} times: nobody deleted it under others");
+        assert!(controller.networks().iter().all(|network| network.delete().is_ok()));
+        assert!(controller.sandboxes().is_empty());
+        assert_eq!(controller.diagnose().expect("a diagnosis"), []);
+    });
+}
+
+fn use_default(controller: &Controller, name: &str) {
+    let endpoints = vec![(NetworkTarget::create_if_missing(NetworkSpec::new("default")), EndpointSpec::new(name))];
+    let sandbox = controller.attach(Attach { sandbox: SandboxSpec::new(name), endpoints }).expect("attached");
+    sandbox.delete().expect("deleted");
+    let deleted = controller.network_by_name("default").and_then(|network| network.delete());
+    let expected = |error: &Error| matches!(error.kind(), Kind::NotFound | Kind::Forbidden);
+    assert!(deleted.as_ref().err().is_none_or(expected), "{deleted:?}");
 }
 
 /// Whether a step fails: decided by a seed, and reproduced by it as far as the threads' order is.
@@ -311,7 +346,7 @@ fn fail_at_random(seed: u64, odds: u64, undo: bool) {
 fn unlucky_round(controller: &Controller, networks: &[Network], claims: &Claims, number: usize) {
     let (one, two) = (&networks[number % 3], &networks[(number + 1) % 3]);
     let name = format!("box{number}");
-    let endpoints = vec![(one.id(), EndpointSpec::new(&name)), (two.id(), EndpointSpec::new(&name))];
+    let endpoints = vec![(one.id().into(), EndpointSpec::new(&name)), (two.id().into(), EndpointSpec::new(&name))];
     let spec = SandboxSpec::new(&name).publish("80".parse().expect("a port"));
     let Ok(sandbox) = controller.attach(Attach { sandbox: spec, endpoints }) else { return };
     let addresses: Vec<IpNet> =

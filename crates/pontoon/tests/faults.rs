@@ -1,7 +1,8 @@
 //! Every operation failed at every step and every commit, and killed at every moment, on the fake host.
 //!
 //! After a failure host and store are as before, or what is left is a debt that `repair` pays. After a crash and a start
-//! the host is what the records say, and the operation is either done or undone.
+//! the host is what the records say, and the operation is either done or undone. Who only looks in between foresees what
+//! that start does, and changes nothing.
 
 mod support;
 
@@ -11,7 +12,7 @@ use pontoon::Error;
 use pontoon_host::store::Point;
 use pontoon_testkit::fake::crashes;
 use pontoon_testkit::{First, Gate};
-use support::{SCENARIOS, Scenario, World};
+use support::{SCENARIOS, Scenario, World, lasting};
 
 fn prepared(scenario: &Scenario) -> World {
     let world = World::new();
@@ -116,8 +117,10 @@ fn what_cannot_be_undone_is_owed_and_paid() {
             }
             // A start knows the debts too.
             drop(controller);
+            let foreseen = world.foreseen();
             let controller = world.open();
             assert!(controller.restored().repaired.failed.is_empty(), "{at}: {:?}", controller.restored());
+            assert_eq!(foreseen, lasting(&controller.restored().repaired.done), "{at}");
             assert!(controller.debts().is_empty(), "{at}: {:?}", controller.debts());
             assert_eq!(controller.diagnose().unwrap(), [], "{at}");
             let after = world.picture();
@@ -149,8 +152,10 @@ fn crash_everywhere(first: First, arm: impl Fn(&World, &Gate, usize)) -> usize {
             }
             cases += 1;
             let at = format!("{}, {first:?} first, moment {moment}", scenario.name);
+            let foreseen = world.foreseen();
             let controller = world.open();
             assert!(controller.restored().repaired.failed.is_empty(), "{at}: {:?}", controller.restored());
+            assert_eq!(foreseen, lasting(&controller.restored().repaired.done), "{at}");
             assert_eq!(controller.diagnose().unwrap(), [], "{at}");
             let after = world.picture();
             assert!(

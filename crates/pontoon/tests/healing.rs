@@ -1,17 +1,13 @@
 //! What administrators and other programs break: `diagnose` names it, traffic shows it, `repair` mends it.
 
-#[path = "packets/lab.rs"]
-#[allow(dead_code, reason = "this program uses a part of it")]
 mod lab;
-#[path = "packets/probe.rs"]
-mod probe;
 
 use expect_test::{Expect, expect};
 use pontoon_core::firewall::ruleset::ruleset;
+use pontoon_host::linux::LINK_GROUP;
 use pontoon_testkit::{ip_json, run};
 
 use lab::{Lab, dual, lab};
-use probe::Proto;
 
 const TRAFFIC: &[&str] = &[
     "outside tcp 192.0.2.1:8080",
@@ -41,10 +37,7 @@ fn check(accident: impl FnOnce(&Lab), expected: Expect) {
 }
 
 fn town(lab: &mut Lab) {
-    let network = lab.network(dual(1).option("com.docker.network.bridge.name", "br1"));
-    lab.sandbox("web", &network, &["8080:80"]);
-    lab.sandbox("near", &network, &[]);
-    lab.serve("web", Proto::Tcp, 80);
+    lab.neighbours(dual(1).option("com.docker.network.bridge.name", "br1"), &["8080:80"]);
 }
 
 /// Returns the traffic that does not pass.
@@ -127,8 +120,8 @@ fn the_bridge_deleted() {
             + address 10.1.0.1/24 on br1 in host
             + address fd00:1::1/64 on br1 in host
             + bridge br1 mac mac-br1 mtu 1500 route-localnet ipv6
-            ~ veth pv-near on - to eth0 in sandbox near mac mac-near mtu 1500 -> veth pv-near on br1 to eth0 in sandbox near mac mac-near mtu 1500 hairpin
-            ~ veth pv-web on - to eth0 in sandbox web mac mac-web mtu 1500 -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+            ~ veth pv-near to eth0 in sandbox near mac mac-near mtu 1500, not in a bridge -> veth pv-near on br1 to eth0 in sandbox near mac mac-near mtu 1500 hairpin
+            ~ veth pv-web to eth0 in sandbox web mac mac-web mtu 1500, not in a bridge -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
             broken:
             outside tcp 192.0.2.1:8080: no route
             outside tcp [2001:db8::1]:8080: no answer
@@ -146,7 +139,7 @@ fn the_bridge_down() {
         |_| drop(run("ip", &["link", "set", "br1", "down"])),
         expect![[r#"
             + address fd00:1::1/64 on br1 in host
-            ~ bridge br1 mac 02:00:00:00:00:00 mtu 1500 route-localnet ipv6 -> bridge br1 mac mac-br1 mtu 1500 route-localnet ipv6
+            ~ bridge br1 mac mac-br1 mtu 1500 route-localnet ipv6, down -> bridge br1 mac mac-br1 mtu 1500 route-localnet ipv6
             broken:
             outside tcp 192.0.2.1:8080: no route
             outside tcp [2001:db8::1]:8080: no answer
@@ -154,6 +147,17 @@ fn the_bridge_down() {
             host tcp 127.0.0.1:8080: no answer
             web tcp 192.0.2.2:7000: no answer
             web tcp [2001:db8::2]:7000: no answer
+        "#]],
+    );
+}
+
+#[test]
+fn the_bridge_listens_to_routers() {
+    check(
+        |_| drop(run("sh", &["-c", "echo 1 >/proc/sys/net/ipv6/conf/br1/accept_ra"])),
+        expect![[r#"
+            ~ bridge br1 mac mac-br1 mtu 1500 route-localnet ipv6, accepts router advertisements -> bridge br1 mac mac-br1 mtu 1500 route-localnet ipv6
+            broken:
         "#]],
     );
 }
@@ -212,15 +216,15 @@ fn a_veth_down() {
     check(
         |lab| drop(run("ip", &["link", "set", &veth(lab), "down"])),
         expect![[r#"
-        ~ veth pv-web on - to eth0 in sandbox web mac mac-web mtu 1500 hairpin -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
-        broken:
-        outside tcp 192.0.2.1:8080: no answer
-        outside tcp [2001:db8::1]:8080: no answer
-        near tcp 10.1.0.2:80: no answer
-        host tcp 127.0.0.1:8080: no answer
-        web tcp 192.0.2.2:7000: no answer
-        web tcp [2001:db8::2]:7000: no answer
-    "#]],
+            ~ veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin, down -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+            broken:
+            outside tcp 192.0.2.1:8080: no answer
+            outside tcp [2001:db8::1]:8080: no answer
+            near tcp 10.1.0.2:80: no answer
+            host tcp 127.0.0.1:8080: no answer
+            web tcp 192.0.2.2:7000: no answer
+            web tcp [2001:db8::2]:7000: no answer
+        "#]],
     );
 }
 
@@ -232,7 +236,7 @@ fn a_sandboxs_interface_down() {
             + address fd00:1::2/64 on eth0 in sandbox web
             + route 0.0.0.0/0 via 10.1.0.1 on eth0 in sandbox web
             + route ::/0 via fd00:1::1 on eth0 in sandbox web
-            ~ veth pv-web on br1 to - in sandbox web mac mac-web mtu 1500 hairpin -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+            ~ veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin, other end down -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
             broken:
             outside tcp 192.0.2.1:8080: no answer
             outside tcp [2001:db8::1]:8080: no answer
@@ -249,15 +253,31 @@ fn a_veth_without_its_bridge() {
     check(
         |lab| drop(run("ip", &["link", "set", &veth(lab), "nomaster"])),
         expect![[r#"
-        ~ veth pv-web on - to eth0 in sandbox web mac mac-web mtu 1500 -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
-        broken:
-        outside tcp 192.0.2.1:8080: no answer
-        outside tcp [2001:db8::1]:8080: no answer
-        near tcp 10.1.0.2:80: no answer
-        host tcp 127.0.0.1:8080: no answer
-        web tcp 192.0.2.2:7000: no answer
-        web tcp [2001:db8::2]:7000: no answer
-    "#]],
+            ~ veth pv-web to eth0 in sandbox web mac mac-web mtu 1500, not in a bridge -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+            broken:
+            outside tcp 192.0.2.1:8080: no answer
+            outside tcp [2001:db8::1]:8080: no answer
+            near tcp 10.1.0.2:80: no answer
+            host tcp 127.0.0.1:8080: no answer
+            web tcp 192.0.2.2:7000: no answer
+            web tcp [2001:db8::2]:7000: no answer
+        "#]],
+    );
+}
+
+/// What a crash leaves between the message that makes a pair and the one that says whose it is.
+#[test]
+fn a_veth_that_was_not_finished() {
+    check(
+        |_| {
+            let group = LINK_GROUP.to_string();
+            run("ip", &["link", "add", "pv0", "group", &group, "type", "veth", "peer", "name", "end0"]);
+            run("ip", &["link", "set", "pv0", "master", "br1"]);
+        },
+        expect![[r#"
+            - veth pv0 on br1, unfinished
+            broken:
+        "#]],
     );
 }
 
@@ -354,12 +374,11 @@ fn a_sandboxs_namespace_unmounted() {
             + namespace of sandbox web
             + route 0.0.0.0/0 via 10.1.0.1 on eth0 in sandbox web
             + route ::/0 via fd00:1::1 on eth0 in sandbox web
-            ~ veth pv-web on br1 to - in sandbox web mac mac-web mtu 1500 hairpin -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+            ~ veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin, other end lost -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
         "#]].assert_eq(&named(&lab, steps));
         assert_eq!(lab.controller.repair().expect("repairs").failed, []);
         assert_eq!(lab.controller.diagnose().unwrap(), []);
         lab.enter("web");
-        lab.serve("web", Proto::Tcp, 80);
         assert_eq!(soon_broken(&lab), "", "after the repair");
     });
 }

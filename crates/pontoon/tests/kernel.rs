@@ -36,7 +36,7 @@ fn an_attach_makes_everything_and_a_delete_leaves_nothing() {
         let network = NetworkSpec::new("one").ipv6(true).subnet("fd00:1::/64".parse().unwrap());
         let network = controller.create_network(network).unwrap();
         let sandbox = SandboxSpec::new("box").publish("8080:80".parse().unwrap());
-        let attach = Attach { sandbox, endpoints: vec![(network.id(), EndpointSpec::new("a"))] };
+        let attach = Attach { sandbox, endpoints: vec![(network.id().into(), EndpointSpec::new("a"))] };
         let sandbox = controller.attach(attach).unwrap();
         assert_eq!(controller.diagnose().unwrap(), []);
         let key = sandbox.key().display().to_string();
@@ -67,7 +67,7 @@ fn the_first_packet_arrives() {
         let rounds = 50;
         let lost = (0..rounds).filter(|round| {
             let sandbox = SandboxSpec::new(format!("box{round}"));
-            let endpoints = vec![(network.id(), EndpointSpec::new(format!("a{round}")))];
+            let endpoints = vec![(network.id().into(), EndpointSpec::new(format!("a{round}")))];
             let sandbox = controller.attach(Attach { sandbox, endpoints }).unwrap();
             let namespace = Namespace::open(sandbox.key()).unwrap();
             let send = || UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.send_to(b"first", "172.17.0.1:7"));
@@ -89,7 +89,7 @@ fn flows_end_with_the_sandbox() {
         let flows = || run("conntrack", &["-L", "-s", "172.17.0.2"]);
         for round in 0..5 {
             let spec = SandboxSpec::new(format!("box{round}"));
-            let endpoints = vec![(network.id(), EndpointSpec::new(format!("a{round}")))];
+            let endpoints = vec![(network.id().into(), EndpointSpec::new(format!("a{round}")))];
             let sandbox = controller.attach(Attach { sandbox: spec, endpoints }).unwrap();
             assert!(!flows().contains("172.17.0.2"), "round {round}: the flow of the one before is there");
             let namespace = Namespace::open(sandbox.key()).unwrap();

@@ -5,7 +5,10 @@
 //!   clears kernel and store
 //!   starts the child ───────────────────▶ opens a controller, prepares, begins the operation
 //!                                         commit and apply in the order asked for; dies at moment n
-//!   opens a controller on what is left
+//!   looks at what is left: kernel and
+//!   files stay as they are
+//!   opens a controller on what is left,
+//!   which does what was foreseen
 //!   kernel = before or done, nothing to repair
 //! ```
 //!
@@ -14,8 +17,9 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,12 +28,13 @@ use std::{env, fs};
 
 use pontoon::{Config, Controller};
 use pontoon_core::engine::{Host, Store};
+use pontoon_core::objects::Op;
 use pontoon_host::linux::{LinuxConfig, LinuxHost, Point};
 use pontoon_host::store::DiskStore;
 use pontoon_testkit::{Feature, First, Gate, TestEnvironment, isolated, require};
 use rustix::process::{Signal, getpid, kill_process};
 use support::picture::Picture;
-use support::{SCENARIOS, Scenario, forget_settings};
+use support::{SCENARIOS, Scenario, forget_settings, lasting};
 
 const RUN: &str = "/run/pontoon";
 const STATE: &str = "/run/state";
@@ -103,6 +108,8 @@ fn child() {
         Ok(())
     }));
     let controller = open(gate.host(Arc::new(host)), gate.store(Arc::new(store)));
+    // As a controller does whose store nobody passed in.
+    fs::write(Path::new(STATE).join("in-use"), "").expect("a mark");
     (scenario.before)(&controller);
     gate.stand_open(false);
     reaper.awake();
@@ -120,6 +127,29 @@ fn kill_at(scenario: usize, first: First, moment: usize) -> bool {
     let text = || [output.stdout.as_slice(), output.stderr.as_slice()].map(String::from_utf8_lossy).concat();
     assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()), "the child did not die as planned: {}", text());
     fs::remove_file(RETURNED).is_ok()
+}
+
+/// Returns every file of the store with its content.
+fn files() -> BTreeMap<PathBuf, Vec<u8>> {
+    let listed = fs::read_dir(STATE).expect("the store is there").map(|entry| entry.expect("a file").path());
+    listed.map(|path| (path.clone(), fs::read(path).expect("it can be read"))).collect()
+}
+
+/// Looks at what a process left that was killed, which changes nothing, and returns the steps that a start will take.
+fn foreseen(at: &str) -> Vec<Op> {
+    let before = (Picture::take(Path::new(RUN)), files());
+    let config = Config::new(STATE).run_dir(RUN).read_only();
+    let controller = Controller::builder(config).environment(Arc::new(TestEnvironment::new(7))).open();
+    let controller = controller.unwrap_or_else(|error| panic!("{at}: {error}"));
+    let pending = controller.pending().expect("the host can be read");
+    assert!(pending.unclean, "{at}");
+    let preview = controller.preview(Controller::repair).expect("nothing fails that does not happen");
+    assert_eq!((preview.recovery.len(), preview.steps), (pending.steps.len(), Vec::new()), "{at}");
+    drop(controller.stop().expect("there is nothing to do"));
+    let after = (Picture::take(Path::new(RUN)), files());
+    assert!(before.0 == after.0, "{at}: looking changed something\n{}", before.0.difference(&after.0));
+    assert!(before.1 == after.1, "{at}: looking changed the store");
+    lasting(&pending.steps)
 }
 
 /// Empties kernel and store.
@@ -166,8 +196,10 @@ fn a_killed_process_leaves_what_the_next_one_finishes_or_reverses() {
                     let at = format!("{}, {first:?} first, moment {moment}", scenario.name);
                     let returned = kill_at(number, first, moment);
                     cases += 1;
+                    let foreseen = foreseen(&at);
                     let controller = open(Arc::new(host()), Arc::new(store()));
                     assert!(controller.restored().repaired.failed.is_empty(), "{at}: {:?}", controller.restored());
+                    assert_eq!(foreseen, lasting(&controller.restored().repaired.done), "{at}");
                     assert_eq!(controller.diagnose().expect("a diagnosis"), [], "{at}");
                     assert!(controller.debts().is_empty(), "{at}: {:?}", controller.debts());
                     let after = picture(&controller);

@@ -65,7 +65,7 @@ fn section() -> String {
     story.tell("`pontoon network create --ipv6 front`");
     let attach = Attach {
         sandbox: SandboxSpec::new("web").publish("8080:80".parse().expect("a port")),
-        endpoints: vec![(network.id(), EndpointSpec::new("web"))],
+        endpoints: vec![(network.id().into(), EndpointSpec::new("web"))],
     };
     let sandbox = story.controller.attach(attach).expect("attached");
     let endpoint = sandbox.endpoints()[0].id();

@@ -1,10 +1,12 @@
 //! What another state directory left on the host is not to be touched.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
 
-use pontoon::{Config, Controller, EndpointSpec, Error, Kind, NamespaceSource, NetworkSpec, SandboxSpec};
+use pontoon::{Config, Controller, EndpointSpec, Error, Kind, NamespaceSource, NetworkSpec, Pending, SandboxSpec};
 use pontoon_netlink::netns::{Namespace, Visitor};
-use pontoon_testkit::{isolated, run};
+use pontoon_testkit::{TestEnvironment, isolated, run};
 
 #[test]
 fn a_new_state_directory_does_not_take_what_an_older_one_made() {
@@ -18,7 +20,13 @@ fn a_new_state_directory_does_not_take_what_an_older_one_made() {
         assert!(matches!(refused, Error::OtherState { .. }), "{refused}");
         assert_eq!(refused.kind(), Kind::Conflict);
         assert!(refused.to_string().contains("with another state directory, such as "), "{refused}");
-        // The refused one has touched nothing.
+        // Who only looks may do so, and is told when it compares.
+        let looking = Controller::open(config("second").read_only()).unwrap();
+        assert!(looking.networks().is_empty());
+        assert!(matches!(looking.diagnose(), Err(Error::OtherState { .. })));
+        drop(looking);
+        // The refused one has touched nothing, and left nothing to put right.
+        assert_eq!(Controller::open(config("first").read_only()).unwrap().pending().unwrap(), Pending::default());
         let first = Controller::open(config("first")).unwrap();
         assert_eq!(first.diagnose().unwrap(), []);
         drop(first.stop().unwrap());
@@ -44,9 +52,48 @@ fn a_state_is_not_opened_from_another_network_namespace() {
         let elsewhere = config();
         let refused = visitor.visit(&inside, move || Controller::open(elsewhere).map(|_| ())).unwrap();
         assert!(matches!(refused, Err(Error::OtherNamespace)), "{refused:?}");
+        assert_eq!(Controller::open(config().read_only()).unwrap().pending().unwrap(), Pending::default());
         let controller = Controller::open(config()).unwrap();
         assert_eq!(controller.diagnose().unwrap(), []);
         assert!(controller.sandbox_of("box").is_ok());
+    });
+}
+
+/// With another run directory every sandbox would be looked for where it is not.
+#[test]
+fn a_state_keeps_its_run_directory_for_the_time_of_a_boot() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let environment = TestEnvironment::new(1);
+        let open = |config: Config| Controller::builder(config).environment(Arc::new(environment.clone())).open();
+        let state = || Config::new(dir.path().join("state"));
+        let controller = open(state().run_dir(dir.path().join("run"))).unwrap();
+        controller.create_sandbox(SandboxSpec::new("box")).unwrap();
+        drop(controller.stop().unwrap());
+        for config in [state().run_dir(dir.path().join("other")), state()] {
+            for config in [config.clone(), config.clone().passing(), config.read_only()] {
+                let refused = open(config).map(|_| ()).unwrap_err();
+                let Error::OtherRunDir { kept, given } = &refused else { panic!("{refused}") };
+                assert_eq!(kept, dir.path().join("run").to_str().unwrap());
+                assert!(given.ends_with("/other") || given == "/run/pontoon", "{given}");
+                assert_eq!(refused.kind(), Kind::Conflict);
+            }
+        }
+        assert!(!dir.path().join("other").exists() && !Path::new("/run/pontoon").exists());
+        // It can be written in several ways, and a link is another directory than where it leads.
+        let absolute = dir.path().join("./run//");
+        std::os::unix::fs::symlink(dir.path().join("run"), dir.path().join("link")).unwrap();
+        let controller = open(state().run_dir(absolute).read_only()).unwrap();
+        assert_eq!(controller.pending().unwrap(), Pending::default());
+        assert!(controller.sandbox_of("box").unwrap().key().starts_with(dir.path().join("run")));
+        drop(controller.stop().unwrap());
+        assert!(matches!(open(state().run_dir(dir.path().join("link"))), Err(Error::OtherRunDir { .. })));
+        // What was there ended with its boot.
+        environment.reboot();
+        let controller = open(state().run_dir(dir.path().join("other"))).unwrap();
+        assert_eq!(controller.restored().stale, ["box"]);
+        drop(controller.stop().unwrap());
+        assert!(matches!(open(state().run_dir(dir.path().join("run"))), Err(Error::OtherRunDir { .. })));
     });
 }
 

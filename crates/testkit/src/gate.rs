@@ -6,7 +6,7 @@ use std::thread::{ThreadId, current};
 use std::time::Duration;
 
 use pontoon_core::engine::store::{Batch, Store, StoreError};
-use pontoon_core::engine::{ApplyError, Facts, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::engine::{ApplyError, Host, HostError, HostProfile, Observe, Query};
 use pontoon_core::objects::{Objects, Op, Plan};
 
 use crate::fake::Crash;
@@ -173,7 +173,7 @@ impl Observe for GatedHost {
 }
 
 impl Host for GatedHost {
-    fn apply(&self, plan: &Plan) -> Result<Facts, ApplyError> {
+    fn apply(&self, plan: &Plan) -> Result<(), ApplyError> {
         if plan.ops().iter().all(Op::is_final) {
             // What is final comes after the commit, whatever the order.
             return self.host.apply(plan);

@@ -2,10 +2,10 @@
 
 use clap::Args;
 use pontoon::{
-    Attach, Controller, EndpointSpec, Error, Kind, Network, NetworkId, NetworkSpec, Owner, PortSpec, Sandbox,
-    SandboxSpec,
+    Attach, Controller, EndpointSpec, Error, NetworkSpec, NetworkTarget, Owner, PortSpec, Sandbox, SandboxSpec,
 };
 
+use crate::args::Format;
 use crate::errors::Failure;
 use crate::settings::Settings;
 use crate::values::{Joining, Ports};
@@ -55,41 +55,25 @@ impl Wiring {
 
 /// Says once where ports are published, if that is not on the machine.
 pub(crate) fn note_ports(settings: &Settings, ports: &[PortSpec]) {
-    if settings.rootless && !ports.is_empty() && !settings.quiet {
+    if settings.rootless && !ports.is_empty() && !settings.quiet && settings.format == Format::Table {
         anstream::eprintln!("note: ports are published in your user namespace only, not on the machine");
     }
 }
 
 /// Creates a sandbox with its endpoints, in one transaction.
 pub(crate) fn attach(controller: &Controller, sandbox: SandboxSpec, networks: &[Joining]) -> Result<Sandbox, Error> {
-    let had_default = controller.find_network(DEFAULT_NETWORK).is_ok();
-    let attached = endpoints(controller, &sandbox, networks)
-        .and_then(|endpoints| controller.attach(Attach { sandbox, endpoints }));
-    if attached.is_err() && !had_default {
-        // What was made for a sandbox that there is not, goes; if somebody else uses it by now, it stays.
-        let _kept = controller.find_network(DEFAULT_NETWORK).and_then(|network| network.delete());
-    }
-    attached
-}
-
-fn endpoints(
-    controller: &Controller,
-    sandbox: &SandboxSpec,
-    networks: &[Joining],
-) -> Result<Vec<(NetworkId, EndpointSpec)>, Error> {
     let endpoint = |joining: &Joining| {
-        let network = network(controller, &joining.network)?;
-        Ok((network.id(), EndpointSpec { name: sandbox.name.clone(), ..joining.endpoint.clone() }))
+        let endpoint = EndpointSpec { name: sandbox.name.clone(), ..joining.endpoint.clone() };
+        Ok((target(controller, &joining.network)?, endpoint))
     };
-    networks.iter().map(endpoint).collect()
+    let endpoints = networks.iter().map(endpoint).collect::<Result<_, Error>>()?;
+    controller.attach(Attach { sandbox, endpoints })
 }
 
-/// Finds a network; the default one is made when it is first used.
-pub(crate) fn network(controller: &Controller, name: &str) -> Result<Network, Error> {
-    match controller.find_network(name) {
-        Err(error) if error.kind() == Kind::NotFound && name == DEFAULT_NETWORK => {
-            controller.create_network(NetworkSpec::new(DEFAULT_NETWORK))
-        }
-        found => found,
+/// Finds a network; the default one is created when it is first used.
+pub(crate) fn target(controller: &Controller, name: &str) -> Result<NetworkTarget, Error> {
+    match name {
+        DEFAULT_NETWORK => Ok(NetworkTarget::create_if_missing(NetworkSpec::new(DEFAULT_NETWORK))),
+        name => Ok((&controller.find_network(name)?).into()),
     }
 }

@@ -13,7 +13,9 @@ pub(crate) mod repair;
 pub(crate) mod run;
 pub(crate) mod sandbox;
 
-use crate::args::{Cli, Command};
+use serde_json::json;
+
+use crate::args::{Cli, Command, Format};
 use crate::context::Context;
 use crate::errors::{OURS, Outcome, USAGE};
 use crate::settings::Settings;
@@ -25,11 +27,19 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Completion(command) => command.run(),
         Command::Man(command) => command.run(),
         Command::Version => {
-            output::line(format_args!("pontoon {}", env!("CARGO_PKG_VERSION")));
+            version(cli.global.format);
             Ok(0)
         }
         Command::Demo(command) => command.run(&cli.global),
         command => with_settings(command, &Settings::of(&cli.global)?),
+    }
+}
+
+fn version(format: Format) {
+    let version = env!("CARGO_PKG_VERSION");
+    match format {
+        Format::Table => output::line(format_args!("pontoon {version}")),
+        Format::Json => output::json(&json!({ "Version": version })),
     }
 }
 

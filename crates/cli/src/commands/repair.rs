@@ -1,7 +1,7 @@
 //! `pontoon repair`.
 
 use clap::Args;
-use pontoon::Repaired;
+use pontoon::{Config, Controller, Kind, Repaired};
 use serde::Serialize;
 
 use crate::confirm::confirm;
@@ -43,12 +43,12 @@ impl Repair {
             return self.plan(context);
         }
         let warning = "WARNING! This will remove all networks, endpoints and sandboxes, and cut off what uses them.";
-        if self.purge && !self.force && !confirm(warning) {
-            return Err(Failure::new("nothing was removed").hinted("answer with y, or give --force"));
+        if self.purge && !self.force && !confirm(context.settings.format, warning)? {
+            return Err(Failure::new("nothing was removed")
+                .hinted("answer with y, or give --force")
+                .of_kind(Kind::Forbidden));
         }
-        let config = context.settings.config();
-        // To remove everything is the one thing that may be done to what another state directory left.
-        let controller = context.open_as(if self.purge { config.take_over() } else { config })?;
+        let controller = context.open_as(self.config(context))?;
         let restored = controller.restored().clone();
         let spinner = Spinner::start("repairing", context.settings.quiet);
         let repaired = if self.purge { controller.purge() } else { controller.repair() };
@@ -63,8 +63,15 @@ impl Repair {
     }
 
     fn plan(&self, context: &Context) -> Outcome {
-        context.change("", |controller| if self.purge { controller.purge() } else { controller.repair() })?;
+        let work = |controller: &Controller| if self.purge { controller.purge() } else { controller.repair() };
+        context.change_as(self.config(context), "", work)?;
         Ok(0)
+    }
+
+    /// To remove everything is the one thing that may be done to what another state directory left.
+    fn config(&self, context: &Context) -> Config {
+        let config = context.settings.config();
+        if self.purge { config.take_over() } else { config }
     }
 
     fn print(&self, context: &Context, document: &Document) {

@@ -64,7 +64,7 @@ impl Run {
         match (status, removed) {
             (Ok(_), Err(failure)) => Err(failure.exiting(OURS)),
             (Err(failure), Err(left)) => {
-                left.print();
+                left.print(context.settings.format);
                 Err(failure)
             }
             (status, Ok(())) => status,
@@ -110,7 +110,7 @@ impl Run {
     fn share(&self, context: &Context, name: &str, signals: &Watch) -> Outcome {
         let sandbox = context.look(|controller| Ok(controller.find_sandbox(name)?))?;
         if context.settings.plan {
-            context.print_plan(&[]);
+            context.print_plan(&[], &[]);
             return Ok(0);
         }
         let spec = &sandbox.info()?.spec;

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use pontoon::{Owner, myself};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::setsid;
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 use signal_hook::consts::signal::SIGTERM;
 
-use super::{READY, alone, isolate, lock_path, pid_path, start_time};
+use super::{READY, alone, isolate, lock_path, pid_path};
 use crate::errors::{Failure, Outcome};
 use crate::settings::Settings;
 
@@ -33,8 +34,7 @@ pub(crate) fn hold(settings: &Settings) -> Outcome {
     // Opened before the directory is covered: the files below are those that the commands outside see.
     let lock = File::open(lock_path(run_dir)).map_err(failed)?;
     let outside = File::open(run_dir).map_err(failed)?;
-    let pid = std::process::id().to_string();
-    let started = start_time(&pid).unwrap_or_default();
+    let Owner { pid, started } = myself();
     fs::write(pid_path(run_dir), format!("{pid} {started}\n")).map_err(failed)?;
     // Mounts in here are not seen outside, so neither should be the files that they are mounted on.
     mount("tmpfs", run_dir, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(c"mode=0700"))

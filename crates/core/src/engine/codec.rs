@@ -1,7 +1,7 @@
 //! Records on disk: one key a record, its value as JSON.
 //!
 //! ```text
-//! network/<id>  endpoint/<id>  sandbox/<id>  debt/<object key>  ledger/<object key>  meta/generation
+//! network/<id>  endpoint/<id>  sandbox/<id>  debt/<object key>  ledger/<object key>  meta/generation  meta/run-dir
 //! ```
 
 use std::sync::Arc;
@@ -13,6 +13,8 @@ use super::store::{Batch, Store, StoreError};
 
 /// The key under which the store remembers which boot and namespace its kernel half belongs to.
 pub(super) const GENERATION: &str = "meta/generation";
+/// The key under which it remembers the run directory, where the sandboxes' namespaces are kept.
+pub(super) const RUN_DIR: &str = "meta/run-dir";
 
 /// A record that could not be read; it is left in the store, out of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,4 @@
-//! What happened, as a stream of typed events.
-
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+//! What happened, as typed events.
 
 use super::state::{Record, RecordKey, State};
 use crate::model::{EndpointId, NetworkId, SandboxId};
@@ -89,25 +86,11 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-}
-
-/// Hands events to whoever listens.
-#[derive(Default)]
-pub(super) struct Bus {
-    listeners: Mutex<Vec<Sender<Event>>>,
-}
-
-impl Bus {
-    pub(super) fn subscribe(&self) -> Receiver<Event> {
-        let (sender, receiver) = channel();
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        receiver
-    }
-
-    pub(super) fn tell(&self, event: &Event) {
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| listener.send(event.clone()).is_ok());
-    }
+    /// The subscriber read too slowly, and events before this one were lost: what they told can be read from the state.
+    Lagged {
+        /// How many were lost.
+        missed: u64,
+    },
 }
 
 /// Returns what happened to a record.

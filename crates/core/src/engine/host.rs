@@ -26,7 +26,7 @@ pub trait Host: Observe {
     /// A plan of revertible steps is applied all or nothing: when a step fails, those before it are undone, and the error
     /// names the step and whatever could not be undone. A plan of final steps goes as far as it can; steps that failed are
     /// in [`ApplyError::left_behind`].
-    fn apply(&self, plan: &Plan) -> Result<Facts, ApplyError>;
+    fn apply(&self, plan: &Plan) -> Result<(), ApplyError>;
     /// Waits until deletions that go on in the background have ended.
     fn settle(&self) -> Result<(), HostError>;
 }
@@ -38,13 +38,6 @@ pub struct Query {
     pub sandboxes: Vec<SandboxId>,
     /// Objects that carry no mark, read by key.
     pub unmarked: Vec<Key>,
-}
-
-/// What the outside chose while a plan was applied.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// What each ledgered object was before: its key and its original value.
-    pub originals: Vec<(Key, String)>,
 }
 
 /// What edits and drivers need to know of a host.

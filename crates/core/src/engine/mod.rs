@@ -14,9 +14,11 @@ mod render;
 mod restore;
 mod state;
 pub mod store;
+mod subscription;
 mod transact;
+mod whose;
 
-use std::sync::mpsc::Receiver;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,17 +27,19 @@ use arc_swap::ArcSwap;
 pub use codec::Quarantined;
 pub use draft::Draft;
 pub use events::Event;
-pub use host::{ApplyError, Facts, Host, HostError, HostProfile, Observe, Query};
-pub use ops::{Attach, Attached};
+pub use host::{ApplyError, Host, HostError, HostProfile, Observe, Query};
+pub use ops::{Attach, Attached, NetworkTarget};
 pub use restore::{Difference, Repaired, Restored};
 pub use state::{Claim, Debt, LedgerEntry, Record, RecordKey, State};
 pub use store::{Batch, Store, StoreError};
+pub use subscription::{EVENT_CAPACITY, Subscription};
+pub use whose::check_place;
 
 use crate::drivers::Registry;
 use crate::error::Error;
 use crate::ipam::DefaultPools;
 use crate::model::Owner;
-use crate::objects::Objects;
+use crate::objects::{Objects, Op};
 
 /// What the engine takes from outside besides host and store.
 pub trait Environment: Send + Sync {
@@ -66,6 +70,10 @@ pub struct EngineConfig {
     /// Whether a state that belongs to another network namespace of this boot is one whose namespace is gone, and not one
     /// that somebody opens from the wrong place.
     pub renewed_namespace: bool,
+    /// Where the host keeps what does not outlive a boot: a state belongs to one such directory. Compared as it is.
+    pub run_dir: PathBuf,
+    /// Whether everything that would change the store or the host is refused.
+    pub read_only: bool,
 }
 
 impl Default for EngineConfig {
@@ -76,6 +84,8 @@ impl Default for EngineConfig {
             resident: true,
             take_over: false,
             renewed_namespace: false,
+            run_dir: PathBuf::new(),
+            read_only: false,
         }
     }
 }
@@ -90,7 +100,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     environment: Arc<dyn Environment>,
     config: EngineConfig,
-    events: events::Bus,
+    events: subscription::Bus,
     ephemeral: ops::Ephemeral,
     /// Whether there are records that could not be read: what they ask for is not known, so nothing is removed by comparison.
     incomplete: bool,
@@ -99,8 +109,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Reads the records. Call [`Engine::restore`] next, unless the store was closed in order by a process that ended in
-    /// order.
+    /// Reads the records of a state that [`check_place`] let pass. Call [`Engine::restore`] next, unless the store was closed
+    /// in order by a process that ended in order.
     ///
     /// # Errors
     ///
@@ -135,18 +145,22 @@ impl Engine {
             store,
             environment,
             config,
-            events: events::Bus::default(),
+            events: subscription::Bus::default(),
             ephemeral: ops::Ephemeral::default(),
             unsettled: Mutex::new(Batch::default()),
             incomplete: false,
         }
     }
 
-    /// Returns an engine with the same state on another host and store: what it does there does not happen here.
+    /// Returns an engine with the same state on another host and store, which it may change: what it does there does not
+    /// happen here.
     #[must_use]
     pub fn fork(&self, host: Arc<dyn Host>, store: Arc<dyn Store>) -> Self {
         let state = State::clone(&self.snapshot());
-        Self::with(state, self.registry.clone(), host, store, self.environment.clone(), self.config.clone())
+        let config = EngineConfig { read_only: false, ..self.config.clone() };
+        let mut fork = Self::with(state, self.registry.clone(), host, store, self.environment.clone(), config);
+        fork.incomplete = self.incomplete;
+        fork
     }
 
     /// Returns the state as it is now, without waiting for anybody.
@@ -164,8 +178,17 @@ impl Engine {
     }
 
     /// Returns the stream of events from now on.
-    pub fn events(&self) -> Receiver<Event> {
+    pub fn events(&self) -> Subscription {
         self.events.subscribe()
+    }
+
+    /// Returns the records that steps make or change something for, each as its kind and name.
+    ///
+    /// # Errors
+    ///
+    /// If a network's driver is not there.
+    pub fn records_of(&self, steps: &[Op]) -> Result<Vec<String>, Error> {
+        render::asking(&self.snapshot(), &self.registry, steps)
     }
 
     /// Returns the drivers.
@@ -176,6 +199,18 @@ impl Engine {
     /// Returns the host.
     pub fn host(&self) -> &Arc<dyn Host> {
         &self.host
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    fn may_change(&self, label: &str) -> Result<(), Error> {
+        match self.config.read_only {
+            true => Err(Error::ReadOnly { label: label.to_owned() }),
+            false => Ok(()),
+        }
     }
 
     fn random(&self, bytes: &mut [u8]) {

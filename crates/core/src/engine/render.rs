@@ -11,7 +11,7 @@ use crate::drivers::{EndpointView, NetworkView, Registry};
 use crate::error::{Error, NetworkError};
 use crate::firewall::lower;
 use crate::model::{EndpointId, NamespaceSource, Network, NetworkId, SandboxId};
-use crate::objects::{Key, Namespace, Object, Objects, Place, Plan, Route};
+use crate::objects::{Key, Namespace, Object, Objects, Op, Place, Plan, Route};
 
 /// A part of the state that contributes objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +44,28 @@ pub(super) fn all(state: &State, registry: &Registry) -> Result<Objects, Error> 
     let sandboxes = state.sandboxes().map(|sandbox| Scope::Sandbox(sandbox.id));
     let endpoints = state.endpoints().map(|endpoint| Scope::Endpoint(endpoint.id));
     render(state, registry, &networks.chain(sandboxes).chain(endpoints).collect())
+}
+
+/// Returns the records that ask for something that the steps make or change, each as its kind and name. What several
+/// records may ask for tells nothing.
+pub(super) fn asking(state: &State, registry: &Registry, steps: &[Op]) -> Result<Vec<String>, Error> {
+    let made = steps.iter().filter(|step| !matches!(step, Op::Remove(_))).map(Op::object);
+    let made: BTreeSet<Key> = made.filter(|object| !object.is_shared()).map(Object::key).collect();
+    let network_name = |id| state.network(id).map_or_else(|| id.to_string(), |network| network.spec.name.clone());
+    let networks = state.networks().map(|one| (Scope::Network(one.id), format!("network {}", one.spec.name)));
+    let sandboxes = state.sandboxes().map(|one| (Scope::Sandbox(one.id), format!("sandbox {}", one.spec.name)));
+    let endpoints = state.endpoints().map(|one| {
+        let name = format!("endpoint {} of network {}", one.spec.name, network_name(one.network));
+        (Scope::Endpoint(one.id), name)
+    });
+    let mut asking = Vec::new();
+    for (scope, name) in networks.chain(sandboxes).chain(endpoints) {
+        let objects = render(state, registry, &BTreeSet::from([scope]))?;
+        if objects.iter().any(|object| made.contains(&object.key())) {
+            asking.push(name);
+        }
+    }
+    Ok(asking)
 }
 
 fn closure(draft: &Draft<'_>) -> BTreeSet<Scope> {

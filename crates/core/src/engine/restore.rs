@@ -5,6 +5,7 @@
 //! without a record are removed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tracing::{info, info_span, warn};
 
@@ -14,6 +15,7 @@ use super::store::Batch;
 use super::transact::Changes;
 use super::{Engine, Event, HostError, Query, codec, render};
 use crate::error::Error;
+use crate::model::Sandbox;
 use crate::objects::{Key, Object, Objects, Op, Plan, Tenure};
 
 /// One thing on the host that is not as it should be: the step that would put it right.
@@ -42,30 +44,18 @@ pub struct Restored {
 }
 
 impl Engine {
-    /// Brings records and host together after a start.
+    /// Brings records and host together after a start. Ask [`Engine::check_host`] before.
     ///
     /// # Errors
     ///
     /// If the host cannot be read or the store cannot be written. Steps that fail are in the answer, not an error.
     pub fn restore(&self) -> Result<Restored, Error> {
         let _span = info_span!("restore").entered();
+        self.may_change("restore")?;
         let _guard = self.everything("restore")?;
-        self.check_whose()?;
         let stale = self.remove_stale()?;
         let repaired = self.reconcile()?;
         Ok(Restored { stale, repaired })
-    }
-
-    /// Returns whether there are sandboxes that cannot exist any more, or records of another boot.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read.
-    pub fn is_stale(&self) -> Result<bool, Error> {
-        let same = self.store.get(codec::GENERATION)?.as_deref() == Some(self.generation().as_bytes());
-        let state = self.snapshot();
-        let orphaned = |owner: Option<_>| owner.is_some_and(|owner| !self.environment.is_alive(owner));
-        Ok(!same || state.sandboxes().any(|sandbox| orphaned(sandbox.spec.owner)))
     }
 
     /// Makes the host equal to what it should be.
@@ -75,6 +65,7 @@ impl Engine {
     /// See [`Engine::restore`].
     pub fn repair(&self) -> Result<Repaired, Error> {
         let _span = info_span!("repair").entered();
+        self.may_change("repair")?;
         let _guard = self.everything("repair")?;
         self.reconcile()
     }
@@ -98,6 +89,7 @@ impl Engine {
     /// See [`Engine::restore`].
     pub fn purge(&self) -> Result<Repaired, Error> {
         let _span = info_span!("purge").entered();
+        self.may_change("purge")?;
         let _guard = self.everything("purge")?;
         let state = self.snapshot();
         let records = state
@@ -110,35 +102,8 @@ impl Engine {
                 state.ledger().filter(|(_, entry)| stays(&entry.object)).map(|(key, _)| RecordKey::Ledger(key.clone())),
             )
             .collect::<Vec<_>>();
-        self.remove_records(&records)?;
+        self.remove_records(&records, Batch::default())?;
         self.reconcile()
-    }
-
-    /// A state that was never used owns nothing: what carries our mark is of another one, and not to be touched.
-    ///
-    /// Nor does a state own anything in another network namespace than its own: what it asks for is elsewhere, and alive.
-    fn check_whose(&self) -> Result<(), Error> {
-        if let Some(stored) = self.store.get(codec::GENERATION)? {
-            let same_boot = stored.starts_with(format!("{} ", self.environment.boot()).as_bytes());
-            return match same_boot && stored != self.generation().as_bytes() && !self.config.renewed_namespace {
-                true => Err(Error::OtherNamespace),
-                false => Ok(()),
-            };
-        }
-        if self.config.take_over {
-            return Ok(());
-        }
-        let mut found = self.host.observe(&Query::default())?;
-        found.retain(|object| !object.is_volatile());
-        let example = found.iter().next().map(ToString::to_string);
-        match example {
-            Some(example) => Err(Error::OtherState { count: found.len(), example }),
-            None => Ok(()),
-        }
-    }
-
-    fn generation(&self) -> String {
-        format!("{} {}", self.environment.boot(), self.environment.namespace())
     }
 
     fn everything(&self, label: &str) -> Result<super::locks::Guard<'_>, Error> {
@@ -149,39 +114,28 @@ impl Engine {
 
     /// Removes sandboxes that cannot exist any more, with their endpoints. Their objects go with the next reconciliation.
     fn remove_stale(&self) -> Result<Vec<String>, Error> {
-        let generation = self.generation();
-        let stored = self.store.get(codec::GENERATION)?;
-        let same = stored.as_deref() == Some(generation.as_bytes());
+        let outdated = self.is_outdated()?;
         let state = self.snapshot();
-        let stale: Vec<_> = state
-            .sandboxes()
-            .filter(|sandbox| {
-                let orphaned = sandbox.spec.owner.is_some_and(|owner| !self.environment.is_alive(owner));
-                orphaned || (!same && stored.is_some())
-            })
-            .cloned()
-            .collect();
+        let is_stale = |sandbox: &&Arc<Sandbox>| {
+            outdated || sandbox.spec.owner.is_some_and(|owner| !self.environment.is_alive(owner))
+        };
+        let stale: Vec<_> = state.sandboxes().filter(is_stale).collect();
         let mut records = Vec::new();
         for sandbox in &stale {
             records.extend(state.attached_to(sandbox.id).map(|endpoint| RecordKey::Endpoint(endpoint.id)));
             records.push(RecordKey::Sandbox(sandbox.id));
         }
-        if !same && stored.is_some() {
+        if outdated {
             // The kernel's half is gone: there is nothing left to undo.
             records.extend(state.debts().map(|(key, _)| RecordKey::Debt(key.clone())));
             records.extend(state.ledger().map(|(key, _)| RecordKey::Ledger(key.clone())));
         }
-        if !same {
-            let mut batch = Batch::default();
-            batch.put(codec::GENERATION, generation.into_bytes());
-            self.commit(&batch)?;
-        }
-        self.remove_records(&records)?;
+        // In one commit: a state that belongs here has no sandboxes of elsewhere.
+        self.remove_records(&records, self.placing()?)?;
         Ok(stale.iter().map(|sandbox| sandbox.spec.name.clone()).collect())
     }
 
-    fn remove_records(&self, keys: &[RecordKey]) -> Result<(), Error> {
-        let mut batch = Batch::default();
+    fn remove_records(&self, keys: &[RecordKey], mut batch: Batch) -> Result<(), Error> {
         keys.iter().for_each(|key| batch.remove(codec::key(key)));
         if !batch.is_empty() {
             self.commit(&batch)?;
@@ -229,7 +183,7 @@ impl Engine {
             }
             for op in part.ops() {
                 match self.host.apply(&Plan::of(vec![op.clone()])) {
-                    Ok(_) => repaired.done.push(op.clone()),
+                    Ok(()) => repaired.done.push(op.clone()),
                     Err(error) => {
                         warn!(step = %op, error = %error.cause, "could not be put right");
                         repaired.failed.push((op.clone(), error.cause));
@@ -250,7 +204,7 @@ impl Engine {
                 continue;
             }
             match self.host.apply(&Plan::of(vec![debt.op.clone()])) {
-                Ok(_) => repaired.done.push(debt.op.clone()),
+                Ok(()) => repaired.done.push(debt.op.clone()),
                 Err(error) => repaired.failed.push((debt.op.clone(), error.cause)),
             }
         }

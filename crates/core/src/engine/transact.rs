@@ -53,10 +53,11 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The edit's own error; [`Error::Busy`] if others keep what it needs; [`Error::Apply`] or [`Error::Store`] with
+    /// The edit's own error; [`Error::ReadOnly`] if nothing may be changed; [`Error::Busy`] if others keep what it needs; [`Error::Apply`] or [`Error::Store`] with
     /// everything put back; [`Error::LeftBehind`] if it is done but something could not be removed.
     pub fn transact<T>(&self, label: &str, edit: impl Fn(&mut Draft<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let _span = info_span!("transaction", label).entered();
+        self.may_change(label)?;
         let mut learned = Learned::default();
         for _ in 0..ROUNDS {
             let (begun, out) = self.begin(label, &learned, &edit)?;
@@ -164,7 +165,7 @@ impl Engine {
 
     /// Applies and commits at the same time: neither needs the other's outcome.
     fn both(&self, plan: &Plan, batch: &Batch) -> (Result<(), ApplyError>, Result<(), StoreError>) {
-        let apply = || self.host.apply(plan).map(|facts| debug!(?facts, steps = plan.len(), "applied"));
+        let apply = || self.host.apply(plan).inspect(|()| debug!(steps = plan.len(), "applied"));
         match (plan.is_empty(), batch.is_empty()) {
             (true, true) => (Ok(()), Ok(())),
             (true, false) => (Ok(()), self.commit(batch)),
@@ -253,7 +254,7 @@ impl Engine {
             return Leftovers::default();
         }
         let left = match self.host.apply(finals) {
-            Ok(_) => return Leftovers::default(),
+            Ok(()) => return Leftovers::default(),
             Err(error) => unfinished(finals, error),
         };
         let mut batch = Batch::default();

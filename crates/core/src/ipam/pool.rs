@@ -62,11 +62,11 @@ impl Pool {
         IpNet::new_assert(address.to_canonical(), self.prefix.prefix_len())
     }
 
-    /// Returns the addresses that are never given out: an IPv4 network and broadcast address (RFC 3021: not for /31 and
-    /// /32), an IPv6 subnet-router anycast address (RFC 4291 §2.6.1).
+    /// Returns the addresses that are never given out: an IPv4 network and broadcast address, an IPv6 subnet-router anycast
+    /// address (RFC 4291 §2.6.1). A subnet of two addresses has none of them (RFC 3021, RFC 6164), nor has one of one.
     pub fn reserved(&self) -> impl Iterator<Item = IpAddr> + use<> {
         let (first, last) = match self.prefix {
-            IpNet::V4(v4) if v4.prefix_len() >= 31 => (None, None),
+            tiny if tiny.max_prefix_len() - tiny.prefix_len() <= 1 => (None, None),
             IpNet::V4(v4) => (Some(v4.network().into()), Some(v4.broadcast().into())),
             IpNet::V6(v6) => (Some(v6.network().into()), None),
         };

@@ -54,12 +54,6 @@ macro_rules! id {
                 Self(id)
             }
 
-            /// Returns the lowest id, where a search by range begins; nothing has it.
-            #[allow(dead_code, reason = "not every kind of id is searched by range")]
-            pub(crate) fn lowest() -> Self {
-                Self([0; 32])
-            }
-
             /// Returns the first 12 hexadecimal digits.
             pub fn short(&self) -> String {
                 self.digits(12)
@@ -116,6 +110,13 @@ macro_rules! id {
 id!(NetworkId, "network");
 id!(EndpointId, "endpoint");
 id!(SandboxId, "sandbox");
+
+impl EndpointId {
+    /// Returns the lowest id, where a search by range begins; nothing has it.
+    pub(crate) fn lowest() -> Self {
+        Self([0; 32])
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,7 @@ use crate::model::SandboxId;
 pub use address::Address;
 pub use firewall::{FirewallBridge, Published};
 pub use held::Held;
-pub use link::{Bridge, Veth};
+pub use link::{Bridge, Flaw, Veth};
 pub use namespace::Namespace;
 pub use nft::{Element, ElementKey, Ruleset, Verdict};
 pub use plan::{Op, Plan, Rank};
@@ -173,6 +173,7 @@ impl Object {
         };
         match container {
             Self::Namespace(ns) => ns.is_made() && place == Place::Sandbox(ns.sandbox),
+            Self::Veth(veth) if veth.flaw == Some(Flaw::PeerLost) => false,
             Self::Veth(veth) => place == Place::Sandbox(veth.sandbox) && *link == veth.peer,
             Self::Bridge(bridge) => place == Place::Host && *link == bridge.name,
             _ => false,

@@ -40,9 +40,6 @@ pub struct PortQuery<'a> {
     pub choice: PortChoice<'a>,
     /// Ports that the kernel refused in earlier rounds, oldest first.
     pub busy: &'a [BusyPort],
-    /// The port chosen last from the same range: the search starts after it and wraps, so that a port released a moment ago
-    /// is not given to somebody else at once.
-    pub cursor: Option<u16>,
 }
 
 /// Returns the port, or the first one of several; the same on every address.
@@ -81,11 +78,7 @@ fn first_of(
     let busy: Ranges<u16> = refusals(query).map(|(_, port)| port..=port).collect();
     let blocking: Vec<&Ranges<u16>> =
         query.addresses.iter().flat_map(|ip| index.blocking(*ip, query.proto)).chain(reserved).chain([&busy]).collect();
-    let cursor = query.cursor.filter(|port| range.contains(*port));
-    let cursor = cursor.unwrap_or(range.last());
-    let upper = cursor.checked_add(1).and_then(|next| free_everywhere(&blocking, next, range.last()));
-    upper
-        .or_else(|| free_everywhere(&blocking, range.first(), cursor))
+    free_everywhere(&blocking, range.first(), range.last())
         // A refusal says more than "all taken": it names a port that another program holds.
         .ok_or_else(|| last_refusal(query, range).unwrap_or(PortError::AllAllocated))
 }

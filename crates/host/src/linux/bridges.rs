@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use pontoon_core::engine::HostError;
 use pontoon_core::model::IfName;
-use pontoon_core::objects::{Address, Bridge, Place};
+use pontoon_core::objects::{Address, Bridge, Flaw, Place};
 use pontoon_netlink::route::{
     self, Ipv4Setting, Kind, Link, LinkChange, NewLink, Target, addresses, delete_link, link,
 };
@@ -90,7 +90,8 @@ impl Run<'_> {
         let change = LinkChange {
             mac: (present.mac != Some(bridge.mac.octets())).then(|| bridge.mac.octets()),
             mtu: Some(bridge.mtu.bytes()),
-            up: Some(true),
+            // A repair that is taken back leaves it as it was.
+            up: Some(bridge.flaw != Some(Flaw::Down)),
             ..LinkChange::new(present.index)
         };
         self.route.request(&change.set()).map_err(|e| error::failed(&e))
@@ -130,16 +131,6 @@ impl Run<'_> {
     /// readers once more, and comes with the deletion anyway.
     pub(super) fn retire(&mut self, target: impl Into<Target>) -> Result<(), HostError> {
         self.reap = true;
-        self.put_aside(target)
-    }
-
-    /// Makes a link of ours harmless that goes with its other end's namespace, probably.
-    pub(super) fn retire_pair(&mut self, index: u32) -> Result<(), HostError> {
-        self.retired.push(index);
-        self.put_aside(index)
-    }
-
-    fn put_aside(&mut self, target: impl Into<Target>) -> Result<(), HostError> {
         let down = LinkChange { up: Some(false), group: Some(REAP_GROUP), ..LinkChange::new(target) };
         match self.route.request(&down.set()) {
             Err(Error::Refused(refusal)) if refusal.errno == libc::ENODEV => Ok(()),

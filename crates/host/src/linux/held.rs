@@ -107,7 +107,7 @@ fn open(address: SocketAddr, proto: PortProto) -> Result<OwnedFd, Errno> {
 }
 
 /// Attaches a classic BPF program of one instruction: accept zero bytes.
-#[allow(unsafe_code, reason = "no safe library attaches filters")]
+#[expect(unsafe_code, reason = "no safe library attaches filters")]
 fn drop_everything(socket: impl AsFd) -> io::Result<()> {
     use std::os::fd::AsRawFd;
 

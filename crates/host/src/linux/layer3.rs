@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pontoon_core::engine::HostError;
 use pontoon_core::model::IfName;
 use pontoon_core::objects::{Address, Object, Op, Place, Route};
-use pontoon_netlink::route::{self, Family, RouteFilter, RouteScope, TABLE_MAIN, addresses, link, routes};
+use pontoon_netlink::route::{self, Family, RouteFilter, RouteScope, TABLE_MAIN, addresses, index_of, routes};
 use pontoon_netlink::{Refusal, Request, Socket};
 
 use super::run::{Mode, Run, Steps, Taken, lost, set_up};
@@ -64,7 +64,7 @@ impl Stack<'_> {
         if let Some(index) = self.indices.get(name.as_str()) {
             return Ok(Some(*index));
         }
-        let index = link(self.socket, name.as_str()).map_err(|e| error::failed(&e))?.map(|link| link.index);
+        let index = index_of(self.socket, name.as_str()).map_err(|e| error::failed(&e))?;
         if let Some(index) = index {
             self.indices.insert(name.to_string(), index);
         }

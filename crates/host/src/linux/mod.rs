@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use pontoon_core::engine::{ApplyError, Facts, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::engine::{ApplyError, Host, HostError, HostProfile, Observe, Query};
 use pontoon_core::objects::{Objects, Op, Plan};
 use pontoon_netlink::netns::Visitor;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -97,7 +97,7 @@ pub type Probe = Arc<dyn Fn(Point<'_>) -> Result<(), HostError> + Send + Sync>;
 
 /// The Linux host that this process runs on, in the network namespace it was opened in.
 pub struct LinuxHost {
-    files: Files,
+    files: Arc<Files>,
     visitor: Visitor,
     routes: Pool,
     firewall: Firewall,
@@ -116,16 +116,29 @@ impl LinuxHost {
     /// [`HostError::Privileges`] without `CAP_NET_ADMIN` and `CAP_SYS_ADMIN`; [`HostError::Kernel`] if the run directory
     /// cannot be made or netlink does not answer.
     pub fn open(config: LinuxConfig) -> Result<Self, HostError> {
-        check_capabilities()?;
+        let host = Self::open_read_only(config)?;
         raise_file_limit();
+        host.files.make_directories()?;
+        host.reaper.reap();
+        Ok(host)
+    }
+
+    /// Opens a host that is only looked at: nothing is made, and nothing that an earlier process left is deleted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LinuxHost::open`], except for the run directory: where there is none, there are no namespaces.
+    pub fn open_read_only(config: LinuxConfig) -> Result<Self, HostError> {
+        check_capabilities()?;
         let visitor = Visitor::new(config.visitors).map_err(|e| error::failed(&e))?;
+        let files = Arc::new(Files::below(&config.run_dir));
         Ok(Self {
-            files: Files::open(&config.run_dir)?,
+            reaper: Reaper::start(&files)?,
+            files,
             visitor,
             routes: Pool::default(),
             firewall: Firewall::default(),
             held: HeldPorts::default(),
-            reaper: Reaper::start()?,
             tenants: Tenants::default(),
             indices: AtomicU32::new(random()),
             probe: None,
@@ -158,7 +171,7 @@ impl Observe for LinuxHost {
 }
 
 impl Host for LinuxHost {
-    fn apply(&self, plan: &Plan) -> Result<Facts, ApplyError> {
+    fn apply(&self, plan: &Plan) -> Result<(), ApplyError> {
         run::apply(self, plan)
     }
 

@@ -42,17 +42,21 @@ pub(super) struct Open {
 }
 
 impl Files {
-    /// Makes the directories.
-    pub(super) fn open(run_dir: &Path) -> Result<Self, HostError> {
-        let files = Self { netns: run_dir.join("netns"), sandboxes: run_dir.join("sandboxes") };
-        for directory in [&files.netns, &files.sandboxes] {
+    /// Looks for the files below a directory.
+    pub(super) fn below(run_dir: &Path) -> Self {
+        Self { netns: run_dir.join("netns"), sandboxes: run_dir.join("sandboxes") }
+    }
+
+    /// Makes the directories, unless they are there.
+    pub(super) fn make_directories(&self) -> Result<(), HostError> {
+        for directory in [&self.netns, &self.sandboxes] {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o755)
                 .create(directory)
                 .map_err(|e| error::io(&format!("making the directory {}", directory.display()), &e))?;
         }
-        Ok(files)
+        Ok(())
     }
 
     pub(super) fn path(&self, sandbox: SandboxId) -> PathBuf {
@@ -67,7 +71,11 @@ impl Files {
     pub(super) fn present(&self) -> Result<Vec<Namespace>, HostError> {
         let failed = |e: io::Error| error::io(&format!("reading the directory {}", self.netns.display()), &e);
         let mut present = Vec::new();
-        for entry in fs::read_dir(&self.netns).map_err(failed)? {
+        let entries = match fs::read_dir(&self.netns) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(present),
+            listed => listed.map_err(failed)?,
+        };
+        for entry in entries {
             let name = entry.map_err(failed)?.file_name();
             let recorded = fs::read_to_string(self.sandboxes.join(&name)).unwrap_or_default();
             // Without a record the short form is all there is, and enough to remove it.

@@ -4,19 +4,27 @@ use std::collections::HashMap;
 
 use pontoon_core::engine::{HostError, Query};
 use pontoon_core::model::{IfName, MacAddr, Mtu, NamespaceSource, SandboxId};
-use pontoon_core::objects::{Address, Bridge, Key, Namespace, Object, Objects, Place, Route, Sysctl, Tenure, Veth};
+use pontoon_core::objects::{
+    Address, Bridge, Flaw, Key, Namespace, Object, Objects, Place, Route, Sysctl, Tenure, Veth,
+};
 use pontoon_netlink::Socket;
 use pontoon_netlink::route::{self, Family, Link, RouteFilter, RouteKind, TABLE_MAIN, addresses, links, routes};
 
 use super::bridges::setting;
 use super::namespaces;
-use super::veths::{NOBODY, read_alias};
+use super::veths::read_alias;
 use super::{LINK_GROUP, LinuxHost, PROTOCOL, REAP_GROUP, error, sysctls};
 
 pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostError> {
     let mut objects = Objects::new();
-    let namespaces = host.files.present()?;
-    let outside = Scene::read(&mut *host.routes.lend()?)?;
+    // Before reading: what leaves this list meanwhile is not there any more.
+    let leaving = host.reaper.leaving();
+    let mut namespaces = host.files.present()?;
+    namespaces.retain(|namespace| !leaving.contains(&*namespace.sandbox.short()));
+    let mut outside = Scene::read(&mut *host.routes.lend()?)?;
+    for link in outside.links.iter_mut().filter(|link| leaving.contains(&link.name)) {
+        link.group = REAP_GROUP;
+    }
     let mut inside = HashMap::new();
     for namespace in &namespaces {
         objects.set(namespace.clone());
@@ -117,63 +125,70 @@ impl Scene {
     }
 }
 
-/// One that is not furnished has a MAC address that nobody asks for: changing it sets it right, and it can be removed.
 fn bridge(link: &Link) -> Option<Bridge> {
     let value = |family, name| setting(family, &link.name, name);
     let accepts_routers = value("ipv6", "accept_ra").is_some_and(|value| value != "0");
     let ipv6 = value("ipv6", "disable_ipv6").as_deref() == Some("0");
-    let furnished = link.up && !(ipv6 && accepts_routers);
-    let mac = link.mac.and_then(|mac| MacAddr::new(mac).ok()).filter(|_| furnished);
     Some(Bridge {
         name: IfName::new(link.name.as_str()).ok()?,
-        mac: mac.unwrap_or_else(no_mac),
+        mac: mac(link).unwrap_or_else(no_mac),
         mtu: mtu(link.mtu)?,
         route_localnet: value("ipv4", "route_localnet").as_deref() == Some("1"),
         ipv6,
+        flaw: match link.up {
+            false => Some(Flaw::Down),
+            true => (ipv6 && accepts_routers).then_some(Flaw::AcceptsRouters),
+        },
     })
 }
 
-/// What no interface has that is furnished.
+fn mac(link: &Link) -> Option<MacAddr> {
+    link.mac.and_then(|mac| MacAddr::new(mac).ok())
+}
+
+/// What no interface of ours has.
 fn no_mac() -> MacAddr {
     MacAddr::draw(|bytes| bytes.fill(0))
 }
 
-/// What the other end says is looked up in the sandbox where the query goes there, and believed otherwise. An end that is
-/// down leads to nobody: changing the pair sets it right, and it can be removed.
+/// What the other end says is looked up in the sandbox where the query goes there, and believed otherwise.
 fn veth(link: &Link, outside: &Scene, inside: &HashMap<SandboxId, Scene>, query: &Query) -> Option<Veth> {
-    let nobody = || IfName::new(NOBODY).expect("a valid interface name");
+    let name = IfName::new(link.name.as_str()).ok()?;
+    let mut flaw = (!link.up).then_some(Flaw::Down);
     let told = link.alias.as_deref().and_then(read_alias);
     // Without an alias it was made in a moment that a crash cut short: enough to remove it.
     let (sandbox, mut peer, mut mac) = told.unwrap_or_else(|| {
-        let unknown = SandboxId::draw(|bytes| bytes.fill(0));
-        (unknown, nobody(), no_mac())
+        flaw = Some(Flaw::Unfinished);
+        (SandboxId::draw(|bytes| bytes.fill(0)), name.clone(), no_mac())
     });
     let mut link_mtu = link.mtu;
     if let Some(scene) = inside.get(&sandbox) {
         let other = link.peer.and_then(|index| scene.link(index)).filter(|other| other.peer == Some(link.index));
         match other {
-            Some(other) if other.up => {
-                peer = IfName::new(other.name.as_str()).unwrap_or_else(|_| nobody());
-                mac = other.mac.and_then(|mac| MacAddr::new(mac).ok()).unwrap_or(mac);
+            Some(other) => {
+                peer = IfName::new(other.name.as_str()).unwrap_or(peer);
+                mac = self::mac(other).unwrap_or(mac);
                 link_mtu = if other.mtu == link.mtu { link.mtu } else { other.mtu };
+                flaw = if other.up { flaw } else { Some(Flaw::PeerDown) };
             }
-            _ => peer = nobody(),
+            None => flaw = Some(Flaw::PeerLost),
         }
     } else if query.sandboxes.contains(&sandbox) {
         // The sandbox's namespace is gone, or another has taken its place: wherever the other end is, it is not there.
-        peer = nobody();
+        flaw = Some(Flaw::PeerLost);
     }
-    let bridge = link.master.filter(|_| link.up).and_then(|master| outside.link(master));
+    let bridge = link.master.and_then(|master| outside.link(master));
     let port = link.port.unwrap_or_default();
     Some(Veth {
-        name: IfName::new(link.name.as_str()).ok()?,
-        bridge: bridge.and_then(|bridge| IfName::new(bridge.name.as_str()).ok()).unwrap_or_else(nobody),
+        name,
+        bridge: bridge.and_then(|bridge| IfName::new(bridge.name.as_str()).ok()),
         mtu: mtu(link_mtu)?,
         sandbox,
         peer,
         mac,
         isolated: port.isolated,
         hairpin: port.hairpin,
+        flaw,
     })
 }
 

@@ -2,22 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use pontoon_core::engine::{ApplyError, Facts, HostError};
+use pontoon_core::engine::{ApplyError, HostError};
 use pontoon_core::model::SandboxId;
-use pontoon_core::objects::{Address, Key, Object, Op, Place, Plan, Sysctl};
+use pontoon_core::objects::{Address, Object, Op, Place, Plan, Sysctl};
 use pontoon_netlink::Request;
-use pontoon_netlink::route::{LinkChange, link};
+use pontoon_netlink::route::{LinkChange, look};
 
 use super::namespaces::{self, Open};
 use super::pool::Loan;
+use super::reaper::Pair;
 use super::{LinuxHost, Point, error, firewall, sysctls};
 
 /// Applies a plan; see [`Host::apply`](pontoon_core::engine::Host::apply).
 ///
 /// A plan with final steps cannot be undone: it goes as far as it can.
-pub(super) fn apply(host: &LinuxHost, plan: &Plan) -> Result<Facts, ApplyError> {
+pub(super) fn apply(host: &LinuxHost, plan: &Plan) -> Result<(), ApplyError> {
     let ops = plan.ops();
-    let Some(first) = ops.first() else { return Ok(Facts::default()) };
+    let Some(first) = ops.first() else { return Ok(()) };
     let mut run = Run::new(host).map_err(|cause| ApplyError {
         step: 0,
         op: Box::new(first.clone()),
@@ -26,9 +27,7 @@ pub(super) fn apply(host: &LinuxHost, plan: &Plan) -> Result<Facts, ApplyError> 
     })?;
     let mode = if ops.iter().any(Op::is_final) { Mode::Onward } else { Mode::AllOrNothing };
     let taken = run.take(ops, mode, host.probe.is_some());
-    let Some((&step, cause)) = taken.failed.first_key_value() else {
-        return Ok(Facts { originals: std::mem::take(&mut run.originals).into_values().collect() });
-    };
+    let Some((&step, cause)) = taken.failed.first_key_value() else { return Ok(()) };
     let cause = cause.clone();
     let left_behind = match mode {
         Mode::Onward => taken.failed.into_iter().map(|(step, error)| (ops[step].clone(), error)).collect(),
@@ -119,25 +118,27 @@ pub(super) struct Run<'h> {
     pub(super) indices: HashMap<String, u32>,
     pub(super) inside: HashMap<SandboxId, Inside>,
     /// What kernel settings were, by step.
-    pub(super) originals: BTreeMap<usize, (Key, String)>,
+    pub(super) originals: BTreeMap<usize, String>,
     /// Our addresses that went with a bridge, by step.
     pub(super) graves: BTreeMap<usize, Vec<Address>>,
     /// Whether there is something in the reap group that nobody else deletes.
     pub(super) reap: bool,
     /// Interfaces that got their carrier from this plan.
     pub(super) woken: BTreeSet<u32>,
-    /// What is in the reap group and goes with its namespace, if nobody holds that.
-    pub(super) retired: Vec<u32>,
+    /// Sandboxes whose namespaces the steps let go.
+    pub(super) ending: BTreeSet<SandboxId>,
+    /// Namespaces that were let go, and pairs that go with them if nobody holds them.
+    pub(super) leaving: (Vec<SandboxId>, Vec<Pair>),
 }
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
+        // A namespace can go only when the socket inside is closed.
+        self.inside.clear();
+        let (sandboxes, pairs) = std::mem::take(&mut self.leaving);
+        self.host.reaper.let_go(sandboxes, pairs);
         if self.reap {
             self.host.reaper.reap();
-        } else if !self.retired.is_empty() {
-            // The namespace can go only when the socket inside is closed.
-            self.inside.clear();
-            self.host.reaper.expect(std::mem::take(&mut self.retired));
         }
     }
 }
@@ -152,13 +153,15 @@ impl<'h> Run<'h> {
             originals: BTreeMap::new(),
             graves: BTreeMap::new(),
             reap: false,
-            retired: Vec::new(),
+            ending: BTreeSet::new(),
+            leaving: (Vec::new(), Vec::new()),
             woken: BTreeSet::new(),
         })
     }
 
     fn take(&mut self, ops: &[Op], mode: Mode, probed: bool) -> Taken {
         let mut taken = Taken::default();
+        self.ending = ops.iter().filter_map(let_go).collect();
         let mut start = 0;
         while start < ops.len() && !taken.stops(mode) {
             let executor = Executor::of(&ops[start]);
@@ -184,13 +187,12 @@ impl<'h> Run<'h> {
     }
 
     /// Sees to it that new ports pass their first packet: a carrier's arrival is worked off by another thread of the kernel,
-    /// and until then the interface drops what it is to send. Asking for the interface does that work at once (Linux 6.8,
-    /// `linkwatch_sync_dev` in net/core/rtnetlink.c); before, the wait is the kernel's.
+    /// and until then the interface drops what it is to send. Asking for the interface does that work at once, since Linux 6.8;
+    /// before, the wait is the kernel's.
     fn await_carriers(&mut self) {
-        for index in std::mem::take(&mut self.woken) {
-            if let Err(error) = link(&mut self.route, index) {
-                tracing::debug!(index, %error, "whether the interface has its carrier is not known");
-            }
+        let looks: Vec<Request> = std::mem::take(&mut self.woken).into_iter().map(look).collect();
+        if let Err(error) = self.route.batch(&looks) {
+            tracing::debug!(%error, "whether the interfaces have their carriers is not known");
         }
     }
 
@@ -263,7 +265,7 @@ impl<'h> Run<'h> {
         match op {
             Op::Add(Object::Sysctl(sysctl)) => {
                 let original = sysctls::set(files, visitor, sysctl)?;
-                self.originals.insert(step, (op.object().key(), original));
+                self.originals.insert(step, original);
                 Ok(())
             }
             Op::Change { from: Object::Sysctl(from), to: Object::Sysctl(to) } => {
@@ -278,6 +280,9 @@ impl<'h> Run<'h> {
         let (files, visitor) = (&self.host.files, &self.host.visitor);
         match op {
             Op::Add(Object::Namespace(namespace)) => {
+                if self.host.reaper.is_leaving(&namespace.sandbox.short()) {
+                    self.host.reaper.settle(None)?;
+                }
                 if let Some(open) = namespaces::add(files, visitor, namespace)? {
                     self.inside.insert(namespace.sandbox, Inside::new(open));
                 }
@@ -285,6 +290,10 @@ impl<'h> Run<'h> {
             }
             Op::Remove(Object::Namespace(namespace)) => {
                 self.inside.remove(&namespace.sandbox);
+                if self.ending.contains(&namespace.sandbox) {
+                    self.leaving.0.push(namespace.sandbox);
+                    return Ok(());
+                }
                 namespaces::remove(files, namespace.sandbox)
             }
             _ => Err(HostError::Unsupported { what: "a way to replace the namespace of a sandbox in use".to_owned() }),
@@ -374,7 +383,7 @@ impl<'h> Run<'h> {
 
     fn inverse(&self, step: usize, op: &Op) -> Op {
         match (op, self.originals.get(&step)) {
-            (Op::Add(Object::Sysctl(ours)), Some((_, original))) => {
+            (Op::Add(Object::Sysctl(ours)), Some(original)) => {
                 let to = Sysctl { value: original.clone(), ..ours.clone() };
                 Op::Change { from: ours.clone().into(), to: to.into() }
             }
@@ -392,6 +401,14 @@ impl Inside {
 /// The request that sets an interface up.
 pub(super) fn set_up(index: u32) -> Request {
     LinkChange { up: Some(true), ..LinkChange::new(index) }.set()
+}
+
+/// Returns the sandbox whose namespace a step gives up for good.
+fn let_go(op: &Op) -> Option<SandboxId> {
+    match removed(op) {
+        Some(Object::Namespace(namespace)) if namespace.is_made() => Some(namespace.sandbox),
+        _ => None,
+    }
 }
 
 fn removed(op: &Op) -> Option<&Object> {

@@ -37,10 +37,9 @@ impl Tenants {
 }
 
 impl Run<'_> {
-    /// Asks for the flows of an interface's addresses to be forgotten, before anybody else gets these.
-    pub(super) fn evict(&mut self, veth: &Veth) {
-        let known = self.host.tenants.take(veth).unwrap_or_else(|| self.addresses_inside(veth));
-        self.host.reaper.forget_addresses(known);
+    /// Returns the addresses that an interface gives up: nobody gets them before their flows are forgotten.
+    pub(super) fn end_tenancy(&mut self, veth: &Veth) -> Vec<IpAddr> {
+        self.host.tenants.take(veth).unwrap_or_else(|| self.addresses_inside(veth))
     }
 
     /// Reads the addresses that another process gave; an interface that is gone has none.

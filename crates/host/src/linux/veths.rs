@@ -5,17 +5,17 @@
 use std::os::fd::AsRawFd;
 
 use pontoon_core::engine::HostError;
-use pontoon_core::objects::Veth;
+use pontoon_core::model::IfName;
+use pontoon_core::objects::{Flaw, Veth};
 use pontoon_netlink::Request;
 use pontoon_netlink::route::{BridgePort, Kind, Link, LinkChange, NewLink, Peer, delete_link, link};
 
 use tracing::info_span;
 
+use super::reaper::Pair;
 use super::run::Run;
 use super::{LINK_GROUP, error};
 
-/// What an observed pair names as its bridge if it is a port of none, and as its other end if that is lost or down.
-pub(super) const NOBODY: &str = "-";
 /// Tries before an interface index or name that is always taken is given up.
 const ATTEMPTS: usize = 16;
 
@@ -23,7 +23,7 @@ impl Run<'_> {
     pub(super) fn add_veth(&mut self, step: usize, veth: &Veth) -> Result<(), HostError> {
         // The host end is made a port of its bridge, and up, by the message that makes it: one moment, two of upstream's spans.
         let _bridged =
-            info_span!("libnetwork.drivers.bridge.addToBridge", ifaceName = %veth.name, bridgeName = %veth.bridge)
+            info_span!("libnetwork.drivers.bridge.addToBridge", ifaceName = %veth.name, bridgeName = bridge_name(veth))
                 .entered();
         let _up = info_span!("libnetwork.drivers.bridge.linkUp", host = %veth.name).entered();
         let namespace = self.inside(veth.sandbox)?.open.namespace.as_raw_fd();
@@ -67,24 +67,25 @@ impl Run<'_> {
 
     /// Returns the index of its bridge; 0 if it is to be a port of none, as it was before a repair that is taken back.
     fn bridge_of(&mut self, veth: &Veth) -> Result<u32, HostError> {
-        if veth.bridge.as_str() == NOBODY {
-            return Ok(0);
-        }
-        let index = self.host_stack().index(&veth.bridge)?;
-        index.ok_or_else(|| HostError::Missing { what: format!("the bridge {}", veth.bridge) })
+        let Some(bridge) = &veth.bridge else { return Ok(0) };
+        let index = self.host_stack().index(bridge)?;
+        index.ok_or_else(|| HostError::Missing { what: format!("the bridge {bridge}") })
     }
 
     /// The other end is set up with the batch that gives it addresses.
     fn expect_up(&mut self, step: usize, veth: &Veth, peer: u32) -> Result<(), HostError> {
         let inside = self.inside(veth.sandbox)?;
         inside.indices.insert(veth.peer.to_string(), peer);
-        inside.pending.push((step, peer));
+        if veth.flaw != Some(Flaw::PeerDown) {
+            inside.pending.push((step, peer));
+        }
         Ok(())
     }
 
     /// Finds out who has the name. Returns whether it was the very pair that is wanted, which is right now.
     fn resolve_collision(&mut self, step: usize, veth: &Veth, settled: &mut bool) -> Result<bool, HostError> {
         match link(&mut self.route, veth.name.as_str()).map_err(|e| error::failed(&e))? {
+            Some(_) if self.host.reaper.is_leaving(veth.name.as_str()) => self.host.reaper.settle(None).map(|()| false),
             Some(present) if is_ours(&present) => self.adjust_veth(step, veth, &present),
             Some(present) => self.make_way(&present).map(|()| false),
             // The name inside may be that of a pair that waits to be deleted.
@@ -103,7 +104,7 @@ impl Run<'_> {
     pub(super) fn change_veth(&mut self, step: usize, veth: &Veth) -> Result<(), HostError> {
         match self.ours(&veth.name)? {
             // A repair that is taken back: an end that was lost is not lost again.
-            _ if veth.peer.as_str() == NOBODY => Ok(()),
+            _ if matches!(veth.flaw, Some(Flaw::PeerLost | Flaw::Unfinished)) => Ok(()),
             Some(present) if is_ours(&present) && self.adjust_veth(step, veth, &present)? => Ok(()),
             _ => self.add_veth(step, veth),
         }
@@ -121,13 +122,17 @@ impl Run<'_> {
             self.route.request(&delete_link(present.index)).map_err(|e| error::failed(&e))?;
             return Ok(false);
         };
-        let ours =
-            LinkChange { mtu: Some(veth.mtu.bytes()), mac: Some(veth.mac.octets()), ..LinkChange::new(peer.index) };
+        let ours = LinkChange {
+            mtu: Some(veth.mtu.bytes()),
+            mac: Some(veth.mac.octets()),
+            up: (veth.flaw == Some(Flaw::PeerDown)).then_some(false),
+            ..LinkChange::new(peer.index)
+        };
         inside.open.socket.request(&ours.set()).map_err(|e| error::failed(&e))?;
         let host = LinkChange {
             mtu: Some(veth.mtu.bytes()),
             master: Some(master),
-            up: Some(true),
+            up: Some(veth.flaw != Some(Flaw::Down)),
             ..LinkChange::new(present.index)
         };
         let mut requests = vec![host.set()];
@@ -149,14 +154,21 @@ impl Run<'_> {
             let gone = inside.indices.remove(veth.peer.as_str());
             inside.pending.retain(|(_, index)| Some(*index) != gone);
         }
-        match self.ours(&veth.name)? {
-            Some(present) if is_ours(&present) => {
-                self.evict(veth);
-                self.retire_pair(present.index)
-            }
-            _ => Ok(()),
+        let addresses = self.end_tenancy(veth);
+        if self.ending.contains(&veth.sandbox) {
+            self.leaving.1.push(Pair { name: veth.name.to_string(), addresses });
+            return Ok(());
         }
+        if let Some(present) = self.ours(&veth.name)?.filter(is_ours) {
+            self.retire(present.index)?;
+        }
+        self.host.reaper.forget_addresses(addresses);
+        Ok(())
     }
+}
+
+fn bridge_name(veth: &Veth) -> Option<&str> {
+    veth.bridge.as_ref().map(IfName::as_str)
 }
 
 fn is_ours(link: &Link) -> bool {

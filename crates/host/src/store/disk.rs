@@ -123,19 +123,6 @@ impl DiskStore {
         let found = records.get(key)?;
         Ok(found.map(|value| value.value().to_vec()))
     }
-
-    fn read_all(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
-        let records = self.database.begin_read()?.open_table(RECORDS)?;
-        let mut found = Vec::new();
-        for record in records.range(prefix..)? {
-            let (key, value) = record?;
-            if !key.value().starts_with(prefix) {
-                break;
-            }
-            found.push((key.value().to_owned(), value.value().to_vec()));
-        }
-        Ok(found)
-    }
 }
 
 impl Store for DiskStore {
@@ -144,7 +131,7 @@ impl Store for DiskStore {
     }
 
     fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        guard(|| self.read_all(prefix)).map_err(|error| self.failed("read", error))
+        guard(|| file::scan(&self.database, prefix)).map_err(|error| self.failed("read", error))
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

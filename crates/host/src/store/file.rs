@@ -6,10 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use pontoon_core::engine::store::{Batch, StoreError};
-use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, TableDefinition, TableError};
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableDefinition, TableError};
 
 use super::lock::open_private;
+
+/// Keys and values, in key order.
+pub(super) type Records = Vec<(String, Vec<u8>)>;
 
 /// The records: key → value.
 pub(super) const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
@@ -73,10 +76,40 @@ fn flush_directory(root: &Path) -> io::Result<()> {
 
 /// Opens a file that exists, if it is a store of a format that this program reads.
 pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
+    examine(path, |builder| Ok(builder.open(path)?))
+}
+
+/// Returns all records of a file that exists, of the same kind, and leaves it alone whatever state it is in.
+pub(super) fn read_copy(path: &Path) -> Result<Records, StoreError> {
+    let bytes = fs::read(path).map_err(|source| io_error(path, "open", source))?;
+    let database = examine(path, |builder| {
+        let copy = InMemoryBackend::new();
+        copy.set_len(bytes.len() as u64)?;
+        copy.write(0, &bytes)?;
+        Ok(builder.create_with_backend(copy)?)
+    })?;
+    guard(|| scan(&database, "")).map_err(|error| database_error(path, "read", error))
+}
+
+/// Returns the records whose keys start with `prefix`, in key order.
+pub(super) fn scan(database: &Database, prefix: &str) -> Result<Records, redb::Error> {
+    let records = database.begin_read()?.open_table(RECORDS)?;
+    let mut found = Vec::new();
+    for record in records.range(prefix..)? {
+        let (key, value) = record?;
+        if !key.value().starts_with(prefix) {
+            break;
+        }
+        found.push((key.value().to_owned(), value.value().to_vec()));
+    }
+    Ok(found)
+}
+
+fn examine(path: &Path, open: impl FnOnce(&Builder) -> Result<Database, redb::Error>) -> Result<Database, StoreError> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE);
     let opened = guard(|| {
-        let database = builder.open(path)?;
+        let database = open(&builder)?;
         let version = read_version(&database)?;
         Ok((database, version))
     });
@@ -201,7 +234,7 @@ pub(super) fn database_error(path: &Path, action: &'static str, error: redb::Err
     }
 }
 
-fn io_error(path: &Path, action: &'static str, source: io::Error) -> StoreError {
+pub(super) fn io_error(path: &Path, action: &'static str, source: io::Error) -> StoreError {
     StoreError::Io { path: path.display().to_string(), action, source: Box::new(source) }
 }
 

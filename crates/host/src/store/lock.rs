@@ -4,7 +4,7 @@
 //! people, so it is never trusted without a look at the process that it names. The file is never unlinked, because two
 //! processes could then hold two locks of the same name.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process;
@@ -12,6 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pontoon_core::engine::store::StoreError;
+
+use super::file::io_error;
+use crate::environment::started;
 
 /// The longest pause between two attempts: what a waiter may lose after the holder let go.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
@@ -27,28 +30,8 @@ pub(super) struct StoreLock {
 impl StoreLock {
     /// Takes the lock at `path`, trying again until `wait` has passed.
     pub(super) fn acquire(path: &Path, wait: Duration) -> Result<Self, StoreError> {
-        let failed = |source: io::Error| StoreError::Io {
-            path: path.display().to_string(),
-            action: "lock",
-            source: Box::new(source),
-        };
-        let file = open_private(path).map_err(failed)?;
-        let deadline = Instant::now().checked_add(wait);
-        let mut pause = Duration::from_millis(1);
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(source)) => return Err(failed(source)),
-                Err(TryLockError::WouldBlock) => {}
-            }
-            // A wait too long to be a point in time has no deadline.
-            let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Err(StoreError::Held { path: path.display().to_string(), holder: describe_holder(path) });
-            }
-            thread::sleep(left.map_or(pause, |left| pause.min(left)));
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        let file = open_private(path).map_err(|source| io_error(path, "lock", source))?;
+        wait_for(path, wait, || file.try_lock())?;
         let lock = Self { file };
         // The content is advisory: a holder without a name is still the holder.
         let _ = lock.sign();
@@ -66,6 +49,51 @@ impl Drop for StoreLock {
         // Unlocked explicitly: a child forked meanwhile may share the open file and would keep the lock alive.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
+    }
+}
+
+/// The right to read the store, which readers share; released when dropped. Nothing is written for it, so it has no name.
+#[derive(Debug)]
+pub(super) struct ReadLock {
+    file: File,
+}
+
+impl ReadLock {
+    /// Takes the lock at `path`, trying again until `wait` has passed; none if there is no such file.
+    pub(super) fn acquire(path: &Path, wait: Duration) -> Result<Option<Self>, StoreError> {
+        let file = match File::open(path) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|source| io_error(path, "lock", source))?,
+        };
+        wait_for(path, wait, || file.try_lock_shared())?;
+        Ok(Some(Self { file }))
+    }
+}
+
+impl Drop for ReadLock {
+    fn drop(&mut self) {
+        // As above.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Tries to lock until `wait` has passed.
+fn wait_for(path: &Path, wait: Duration, lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), StoreError> {
+    let deadline = Instant::now().checked_add(wait);
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(source)) => return Err(io_error(path, "lock", source)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        // A wait too long to be a point in time has no deadline.
+        let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(StoreError::Held { path: path.display().to_string(), holder: describe_holder(path) });
+        }
+        thread::sleep(left.map_or(pause, |left| pause.min(left)));
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -92,7 +120,7 @@ struct Holder {
 impl Holder {
     fn current() -> Self {
         let command: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-        Self { pid: process::id(), start: start_time(process::id()), command: printable(&command.join(" ")) }
+        Self { pid: process::id(), start: started(process::id()), command: printable(&command.join(" ")) }
     }
 
     fn encode(&self) -> String {
@@ -116,7 +144,7 @@ fn describe_holder(path: &Path) -> String {
     let holder = read.ok().and_then(|_| Holder::decode(&String::from_utf8_lossy(&content)));
     match holder {
         None => "another process".to_owned(),
-        Some(holder) if holder.start.is_none() || holder.start == start_time(holder.pid) => {
+        Some(holder) if holder.start.is_none() || holder.start == started(holder.pid) => {
             format!("pid {} ({})", holder.pid, holder.command)
         }
         // It died and the next one has not signed yet, or it lives in another pid namespace.
@@ -125,14 +153,6 @@ fn describe_holder(path: &Path) -> String {
             holder.pid, holder.command
         ),
     }
-}
-
-/// Returns field 22 of `/proc/<pid>/stat` (proc_pid_stat(5)), where there is one.
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command, field 2, is in parentheses and may itself hold spaces and parentheses.
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(19)?.parse().ok()
 }
 
 fn printable(text: &str) -> String {

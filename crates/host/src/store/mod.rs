@@ -1,8 +1,8 @@
 //! Where records are kept: a file on disk, or memory.
 //!
 //! [`DiskStore`] is one redb file in a directory of our own, held by one process at a time and shared by its threads, whose
-//! commits it groups. [`MemoryStore`] behaves the same and keeps nothing. [`export`] and [`import`] turn either into one
-//! JSON document and back.
+//! commits it groups; [`ReadOnlyStore`] only reads it. [`MemoryStore`] behaves the same and keeps nothing. [`export`] and
+//! [`import`] turn either into one JSON document and back.
 
 mod disk;
 mod document;
@@ -11,8 +11,10 @@ mod group;
 mod lock;
 mod memory;
 mod point;
+mod read_only;
 
 pub use disk::DiskStore;
 pub use document::{ImportError, export, import};
 pub use memory::MemoryStore;
 pub use point::{Point, Probe};
+pub use read_only::ReadOnlyStore;

@@ -52,6 +52,7 @@ pub(crate) fn network() -> Objects {
         mtu: mtu(),
         route_localnet: true,
         ipv6: true,
+        flaw: None,
     });
     let subnets = ["10.9.0.0/16", "fd09::/64"].map(|net| net.parse().unwrap());
     objects.set(FirewallBridge {
@@ -75,13 +76,14 @@ pub(crate) fn container(number: u8) -> Objects {
     objects.set(Namespace { sandbox, source: NamespaceSource::New });
     objects.set(Veth {
         name: name(&format!("pnv{number}")),
-        bridge: name("br0"),
+        bridge: Some(name("br0")),
         mtu: mtu(),
         sandbox,
         peer: link.clone(),
         mac: format!("02:00:00:00:02:{number:02x}").parse().unwrap(),
         isolated: false,
         hairpin: true,
+        flaw: None,
     });
     for (address, gateway, everywhere) in [("10.9.1.", "10.9.0.1", "0.0.0.0/0"), ("fd09::1:", "fd09::1", "::/0")] {
         let length = if everywhere == "::/0" { 64 } else { 16 };

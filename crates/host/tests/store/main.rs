@@ -14,6 +14,7 @@ mod damage;
 mod durability;
 mod faults;
 mod lock;
+mod read_only;
 
 /// The threads of a test that commits concurrently.
 const WRITERS: u64 = 4;

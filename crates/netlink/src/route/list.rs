@@ -6,8 +6,10 @@ use netlink_packet_route::link::{
     InfoBridgePort, InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage,
 };
 
+use rustix::io::Errno;
+
 use super::{Mac, PortState, Target, malformed, request};
-use crate::{Error, Socket};
+use crate::{Error, Request, Socket};
 
 /// A link as the kernel describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,12 +61,28 @@ pub fn links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
 
 /// Returns one link, or `None` if there is none of that name or index.
 pub fn link(socket: &mut Socket, target: impl Into<Target>) -> Result<Option<Link>, Error> {
-    let query = request(libc::RTM_GETLINK, 0, &without_counters(Some(target.into())));
-    match socket.query(&query) {
+    match socket.query(&look(target)) {
         Ok(messages) => messages.first().map(|message| Link::decode(&message.payload)).transpose(),
         Err(Error::Refused(refusal)) if refusal.errno == libc::ENODEV => Ok(None),
         Err(other) => Err(other),
     }
+}
+
+/// Returns the index of the link of a name, if there is one.
+///
+/// Unlike [`link`] it never waits for the kernel's lock of all links (`SIOCGIFINDEX`, netdevice(7)).
+pub fn index_of(socket: &Socket, name: &str) -> Result<Option<u32>, Error> {
+    match socket.index_of(name) {
+        Ok(index) => Ok(Some(index)),
+        Err(Errno::NODEV) => Ok(None),
+        Err(errno) => Err(Error::Socket { action: "look up a link through", source: errno.into() }),
+    }
+}
+
+/// Returns the request that asks for a link; the kernel brings what it knows of the link's carrier up to date before it
+/// answers (Linux 6.8, `linkwatch_sync_dev` in net/core/rtnetlink.c).
+pub fn look(target: impl Into<Target>) -> Request {
+    request(libc::RTM_GETLINK, 0, &without_counters(Some(target.into())))
 }
 
 /// Statistics make up most of a link's description, and nobody here reads them.

@@ -19,7 +19,7 @@ pub use change::{
     AddressGeneration, BridgePort, Ipv4Setting, LinkChange, PortState, delete_group, delete_link, rename_link,
 };
 pub use link::{Bridge, Kind, NewLink, Peer};
-pub use list::{Link, Port, link, links};
+pub use list::{Link, Port, index_of, link, links, look};
 pub use route::{Family, Route, RouteFilter, RouteKind, RouteScope, TABLE_MAIN, routes};
 
 use crate::{Error, Request};

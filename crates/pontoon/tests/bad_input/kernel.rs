@@ -18,13 +18,13 @@ fn open(root: &str) -> Result<Controller, Error> {
 }
 
 /// Returns what the kernel holds that could have changed.
-fn kernel() -> String {
+pub(super) fn kernel() -> String {
     [run("ip", &["address"]), run("ip", &["route"]), run("nft", &["list", "ruleset"]), run("ss", &["-Htuln"])]
         .join("\n")
 }
 
 /// Runs a test in namespaces of its own, if the kernel has what a bridge network needs.
-fn on_kernel(test: impl FnOnce()) {
+pub(super) fn on_kernel(test: impl FnOnce()) {
     isolated(|| {
         if [Feature::Ipv6, Feature::Veth, Feature::Bridge, Feature::NfTables].into_iter().all(require) {
             test();
@@ -43,7 +43,7 @@ fn the_kernel_refuses_and_nothing_is_left() {
         let publish = |c: &Controller, port: &str| {
             let sandbox = SandboxSpec::new("new").publish(port.parse()?);
             let front = c.network_by_name("front")?.id();
-            c.attach(Attach { sandbox, endpoints: vec![(front, EndpointSpec::new("new"))] }).map(drop)
+            c.attach(Attach { sandbox, endpoints: vec![(front.into(), EndpointSpec::new("new"))] }).map(drop)
         };
         let named = |name: &str| front("new", "10.2.0.0/24").option("com.docker.network.bridge.name", name);
         let cases: &[Case<'_>] = &[

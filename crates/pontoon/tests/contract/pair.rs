@@ -133,6 +133,14 @@ impl Pair {
             {
                 self.fake.delete_link_in(inside(*letter), link);
             }
+            Accident::SetDown(link) if has(Key::Link((*link).to_owned())) => {
+                self.fake.set_down(link);
+                run("ip", &["link", "set", link, "down"]);
+            }
+            Accident::ReleasePort(link) if has(Key::Link((*link).to_owned())) => {
+                self.fake.release_port(link);
+                run("ip", &["link", "set", link, "nomaster"]);
+            }
             Accident::FlushRuleset => {
                 self.fake.flush_ruleset();
                 run("nft", &["flush", "ruleset"]);

@@ -49,20 +49,21 @@ fn namespace(letter: char) -> Object {
 fn bridge(of: &str, variant: usize) -> Object {
     let mac = format!("02:00:00:00:01:0{}", variant + 1).parse().expect("a MAC address");
     let mtu = [1500, 1400, 1500, 1500][variant].try_into().expect("in range");
-    Bridge { name: name(of), mac, mtu, route_localnet: variant == 2, ipv6: variant != 3 }.into()
+    Bridge { name: name(of), mac, mtu, route_localnet: variant == 2, ipv6: variant != 3, flaw: None }.into()
 }
 
 fn veth(pair: (&str, char, &str), on: &str, variant: usize) -> Object {
     let mac = format!("02:00:00:00:02:0{}", variant + 1).parse().expect("a MAC address");
     Veth {
         name: name(pair.0),
-        bridge: name(on),
+        bridge: Some(name(on)),
         mtu: [1500, 1400, 1500][variant].try_into().expect("in range"),
         sandbox: sandbox(pair.1),
         peer: name(pair.2),
         mac,
         isolated: variant == 1,
         hairpin: variant != 0,
+        flaw: None,
     }
     .into()
 }
@@ -244,7 +245,10 @@ fn needs(object: &Object) -> Vec<Key> {
     };
     match object {
         Object::Element(_) => vec![Key::Ruleset],
-        Object::Veth(veth) => vec![Key::Namespace(veth.sandbox), Key::Link(veth.bridge.to_string())],
+        Object::Veth(veth) => {
+            let bridge = veth.bridge.iter().map(|bridge| Key::Link(bridge.to_string()));
+            bridge.chain([Key::Namespace(veth.sandbox)]).collect()
+        }
         Object::Address(address) => link(address.place, &address.link),
         Object::Route(route) => {
             let mut needed = link(route.place, &route.link);

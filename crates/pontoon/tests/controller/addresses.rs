@@ -47,7 +47,7 @@ fn failures_give_everything_back() {
     assert_eq!(network.info().unwrap().pools[0].prefix.to_string(), "172.17.0.0/16");
     let attach = || pontoon::Attach {
         sandbox: pontoon::SandboxSpec::new("web"),
-        endpoints: vec![(network.id(), EndpointSpec::new("web"))],
+        endpoints: vec![(network.id().into(), EndpointSpec::new("web"))],
     };
     for step in 0..3 {
         lab.host.fail_step(step);

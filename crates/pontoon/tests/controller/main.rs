@@ -3,6 +3,7 @@
 mod addresses;
 mod drivers;
 mod endpoints;
+mod events;
 mod fixture;
 mod gateways;
 mod networks;
@@ -11,3 +12,4 @@ mod ports;
 mod restart;
 mod sandboxes;
 mod special;
+mod targets;

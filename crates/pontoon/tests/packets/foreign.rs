@@ -4,7 +4,6 @@ use expect_test::expect;
 use pontoon_testkit::run;
 
 use crate::lab::{dual, lab};
-use crate::probe::Proto;
 
 fn nft(commands: &str) {
     commands.lines().for_each(|line| drop(run("nft", &[line])));
@@ -14,10 +13,7 @@ fn nft(commands: &str) {
 #[test]
 fn what_the_host_drops_stays_dropped() {
     lab(|mut lab| {
-        let network = lab.network(dual(1));
-        lab.sandbox("web", &network, &["8080:80"]);
-        lab.sandbox("near", &network, &[]);
-        lab.serve("web", Proto::Tcp, 80);
+        lab.neighbours(dual(1), &["8080:80"]);
         let questions = [
             "outside tcp 192.0.2.1:8080",
             "outside tcp 192.0.2.1:7000",
@@ -97,7 +93,6 @@ fn a_listed_ruleset_can_be_loaded_again() {
     lab(|mut lab| {
         let network = lab.network(dual(1));
         lab.sandbox("web", &network, &["8080:80", "9000-9009:9000-9009"]);
-        lab.serve("web", Proto::Tcp, 80);
         let listed = run("nft", &["list", "ruleset"]);
         std::fs::write("/run/saved.nft", format!("flush ruleset\n{listed}")).expect("writable");
         run("nft", &["-f", "/run/saved.nft"]);

@@ -3,7 +3,6 @@
 use expect_test::expect;
 
 use crate::lab::{dual, lab};
-use crate::probe::Proto;
 
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 
@@ -39,7 +38,6 @@ fn without_masquerading_it_leaves_under_its_own() {
     lab(|mut lab| {
         let network = lab.network(dual(1).option(MASQUERADE, "false"));
         lab.sandbox("a", &network, &["8080:80"]);
-        lab.serve("a", Proto::Tcp, 80);
         lab.check(
             &[
                 "a tcp 192.0.2.2:7000",
@@ -71,8 +69,6 @@ fn nobody_comes_by_the_containers_own_address() {
     lab(|mut lab| {
         let (one, two) = (lab.network(dual(1)), lab.network(dual(2)));
         lab.sandbox("a", &one, &["8080:80", "8080:80/udp"]);
-        lab.serve("a", Proto::Tcp, 80);
-        lab.serve("a", Proto::Udp, 80);
         lab.sandbox("b", &one, &[]);
         lab.sandbox("c", &two, &[]);
         lab.check(

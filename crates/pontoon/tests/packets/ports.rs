@@ -3,22 +3,18 @@
 use expect_test::expect;
 
 use crate::lab::{Lab, bridge_netfilter, dual, lab};
-use crate::probe::Proto;
 
 /// `web` and its neighbour `near` on one network, `far` on another.
 fn town(lab: &mut Lab, ports: &[&str]) {
-    let (one, two) = (lab.network(dual(1)), lab.network(dual(2)));
-    lab.sandbox("web", &one, ports);
-    lab.sandbox("near", &one, &[]);
-    lab.sandbox("far", &two, &[]);
+    lab.neighbours(dual(1), ports);
+    let other = lab.network(dual(2));
+    lab.sandbox("far", &other, &[]);
 }
 
 #[test]
 fn a_port_on_any_address() {
     lab(|mut lab| {
         town(&mut lab, &["8080:80", "5353:53/udp"]);
-        lab.serve("web", Proto::Tcp, 80);
-        lab.serve("web", Proto::Udp, 53);
         lab.check(
             &[
                 // The client's address arrives.
@@ -94,7 +90,6 @@ fn a_port_on_any_address() {
 fn a_port_on_one_address_and_one_on_several() {
     lab(|mut lab| {
         town(&mut lab, &["192.0.2.1:8080:80", "[2001:db8::1]:8080:80", "192.0.2.1:8081:80", "192.0.2.11:8081:80"]);
-        lab.serve("web", Proto::Tcp, 80);
         lab.check(
             &[
                 "outside tcp 192.0.2.1:8080",
@@ -134,8 +129,6 @@ fn a_port_on_one_address_and_one_on_several() {
 fn a_port_on_the_hosts_loopback_is_for_the_host_alone() {
     lab(|mut lab| {
         town(&mut lab, &["127.0.0.1:8080:80", "127.0.0.1:5353:53/udp"]);
-        lab.serve("web", Proto::Tcp, 80);
-        lab.serve("web", Proto::Udp, 53);
         // Everybody sends what is for 127.0.0.0/8 to the host.
         lab.lead_loopback_to_the_host("near", "10.1.0.1");
         lab.lead_loopback_to_the_host("far", "10.2.0.1");
@@ -175,10 +168,6 @@ fn a_port_on_the_hosts_loopback_is_for_the_host_alone() {
 fn ranges_kept_and_shifted_and_chosen() {
     lab(|mut lab| {
         town(&mut lab, &["9000-9009:9000-9009", "9100-9102:80-82", "9200-9209:9200-9209/udp", "90"]);
-        for port in [9000, 9004, 9009, 80, 81, 82, 90] {
-            lab.serve("web", Proto::Tcp, port);
-        }
-        lab.serve("web", Proto::Udp, 9205);
         lab.check(
             &[
                 "outside tcp 192.0.2.1:9000",
@@ -236,10 +225,7 @@ fn ranges_kept_and_shifted_and_chosen() {
 #[test]
 fn a_port_is_public_also_to_neighbours_without_icc() {
     lab(|mut lab| {
-        let quiet = lab.network(dual(4).option("com.docker.network.bridge.enable_icc", "false"));
-        lab.sandbox("web", &quiet, &["8080:80"]);
-        lab.sandbox("near", &quiet, &[]);
-        lab.serve("web", Proto::Tcp, 80);
+        lab.neighbours(dual(4).option("com.docker.network.bridge.enable_icc", "false"), &["8080:80"]);
         let questions = [
             "near tcp 10.4.0.2:80",
             "near tcp 10.4.0.2:7000",
@@ -280,8 +266,6 @@ fn a_port_is_public_also_to_neighbours_without_icc() {
 fn ports_work_with_bridge_netfilter_on_and_off() {
     lab(|mut lab| {
         town(&mut lab, &["8080:80", "9000-9009:9000-9009"]);
-        lab.serve("web", Proto::Tcp, 80);
-        lab.serve("web", Proto::Tcp, 9004);
         let questions = [
             "outside tcp 192.0.2.1:8080",
             "host tcp 127.0.0.1:8080",
@@ -307,8 +291,6 @@ fn ports_work_with_bridge_netfilter_on_and_off() {
 fn a_port_that_is_taken_back_is_closed() {
     lab(|mut lab| {
         town(&mut lab, &["8080:80", "5353:53/udp"]);
-        lab.serve("web", Proto::Tcp, 80);
-        lab.serve("web", Proto::Udp, 53);
         let questions = ["outside tcp 192.0.2.1:8080", "outside udp 192.0.2.1:5353", "host tcp 127.0.0.1:8080"];
         assert_eq!(lab.answers(&questions).matches("web:").count(), 3);
         lab.controller.destroy_sandbox("web").unwrap();

@@ -7,8 +7,9 @@ pub(crate) mod picture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pontoon::{Attach, Config, Controller, EndpointSpec, Error, NetworkSpec, SandboxSpec};
+use pontoon::{Attach, Config, Controller, EndpointSpec, Error, NetworkSpec, NetworkTarget, SandboxSpec};
 use pontoon_core::engine::{Host, Store};
+use pontoon_core::objects::Op;
 use pontoon_host::store::MemoryStore;
 use pontoon_testkit::TestEnvironment;
 use pontoon_testkit::fake::FakeHost;
@@ -31,8 +32,32 @@ impl World {
     }
 
     pub(crate) fn open_through(&self, host: Arc<dyn Host>, store: Arc<dyn Store>) -> Controller {
-        let builder = Controller::builder(Config::new("unused")).host(host).store(store);
+        self.open_as(Config::new("unused"), host, store)
+    }
+
+    /// Opens a controller that only looks.
+    pub(crate) fn open_read_only(&self) -> Controller {
+        let config = Config::new("unused").read_only();
+        self.open_as(config, Arc::new(self.host.clone()), Arc::new(self.store.clone()))
+    }
+
+    fn open_as(&self, config: Config, host: Arc<dyn Host>, store: Arc<dyn Store>) -> Controller {
+        let builder = Controller::builder(config).host(host).store(store);
         builder.environment(Arc::new(self.environment.clone())).open().expect("the controller opens")
+    }
+
+    /// Returns the steps that a start will take, without host ports, having checked that looking for them changes nothing.
+    pub(crate) fn foreseen(&self) -> Vec<Op> {
+        let before = self.picture();
+        let controller = self.open_read_only();
+        let foreseen = controller.pending().expect("the host can be read").steps;
+        let preview = controller.preview(Controller::repair).expect("nothing fails that does not happen");
+        let told: Vec<_> = preview.recovery.iter().map(|step| step.0.clone()).collect();
+        assert_eq!(told, foreseen.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(preview.steps, [], "after a recovery there is nothing to repair");
+        drop(controller);
+        assert_eq!(self.picture(), before, "looking changed something");
+        lasting(&foreseen)
     }
 
     /// Returns everything in the store.
@@ -46,6 +71,11 @@ impl World {
         let records: Vec<String> = self.records().into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
         format!("{}\n{}", self.host.snapshot(), records.join("\n"))
     }
+}
+
+/// Returns steps except for those on host ports, which who leaves at once does not hold.
+pub(crate) fn lasting(steps: &[Op]) -> Vec<Op> {
+    steps.iter().filter(|step| !step.object().is_volatile()).cloned().collect()
 }
 
 /// Writes what the kernel begins with: forwarding stays on once it was needed.
@@ -81,11 +111,23 @@ fn attached(controller: &Controller) {
 }
 
 fn attach(controller: &Controller) -> Result<(), Error> {
-    let one = controller.network_by_name("one")?.id();
-    let two = controller.network_by_name("two")?.id();
+    attach_to(controller, (&controller.network_by_name("one")?).into(), (&controller.network_by_name("two")?).into())
+}
+
+fn attach_to(controller: &Controller, one: NetworkTarget, two: NetworkTarget) -> Result<(), Error> {
     let sandbox = SandboxSpec::new("box").publish("8080:80".parse()?).publish("9000-9009:9000-9009/udp".parse()?);
     let endpoints = vec![(one, EndpointSpec::new("a").publish("53/udp".parse()?)), (two, EndpointSpec::new("b"))];
     controller.attach(Attach { sandbox, endpoints }).map(drop)
+}
+
+fn attach_creating(controller: &Controller) -> Result<(), Error> {
+    let two = NetworkTarget::create_if_missing(NetworkSpec::new("two").internal(true));
+    attach_to(controller, NetworkTarget::create_if_missing(dual_stack("one")), two)
+}
+
+fn connect_creating(controller: &Controller) -> Result<(), Error> {
+    let one = NetworkTarget::create_if_missing(dual_stack("one"));
+    controller.sandbox_of("box")?.connect(one, EndpointSpec::new("a")).map(drop)
 }
 
 fn parts(controller: &Controller) {
@@ -153,6 +195,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         operation: |c| c.network_by_name("one")?.endpoint_by_name("a")?.delete(true),
     },
     Scenario { name: "attach to two networks with ports", before: two_networks, operation: attach },
+    Scenario { name: "attach to two networks that it creates", before: |_| {}, operation: attach_creating },
+    Scenario {
+        name: "connect to a network that it creates",
+        before: |c| drop(c.create_sandbox(SandboxSpec::new("box").publish("8080:80".parse().unwrap())).unwrap()),
+        operation: connect_creating,
+    },
     Scenario {
         name: "delete a sandbox with two endpoints",
         before: attached,

@@ -110,6 +110,20 @@ impl FakeHost {
         world.remove_link(&key, &ifname(name));
     }
 
+    /// Sets the host end of a pair down, as `ip link set NAME down` does.
+    pub fn set_down(&self, name: &str) {
+        self.within(Place::Host, |host| {
+            let link = host.links.get_mut(&ifname(name)).expect("the interface exists");
+            assert!(matches!(link.kind, Kind::Veth { .. }), "what a {name} that is down does is not modelled");
+            link.up = false;
+        });
+    }
+
+    /// Takes a port from its bridge, as `ip link set NAME nomaster` does.
+    pub fn release_port(&self, name: &str) {
+        self.within(Place::Host, |host| host.links.get_mut(&ifname(name)).expect("the interface exists").port = None);
+    }
+
     /// Renames an interface of a place.
     pub fn rename_link(&self, place: Place, from: &str, to: &str) {
         let world = &mut self.lock().world;

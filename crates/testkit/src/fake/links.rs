@@ -2,13 +2,10 @@
 
 use pontoon_core::engine::HostError;
 use pontoon_core::model::{IfName, NamespaceSource, SandboxId};
-use pontoon_core::objects::{Bridge, Namespace, Object, Place, Veth};
+use pontoon_core::objects::{Bridge, Flaw, Namespace, Object, Place, Veth};
 
 use super::settings;
 use super::world::{EEXIST, EOPNOTSUPP, Kind, Link, Netns, NetnsKey, Port, World, errno, foreign, key_of, missing};
-
-/// What an observed pair names as its bridge when it is a port of none.
-pub(super) const NO_BRIDGE: &str = "-";
 
 impl World {
     pub(super) fn add_namespace(&mut self, namespace: &Namespace) -> Result<(), HostError> {
@@ -64,7 +61,7 @@ impl World {
     }
 
     pub(super) fn add_veth(&mut self, veth: &Veth) -> Result<(), HostError> {
-        self.check_bridge(&veth.bridge)?;
+        self.check_bridge(veth.bridge.as_ref())?;
         let inside = Place::Sandbox(veth.sandbox);
         self.enter(inside)?;
         match self.link(&NetnsKey::Host, &veth.name) {
@@ -95,7 +92,7 @@ impl World {
         if sandbox != to.sandbox {
             return Err(HostError::Unsupported { what: format!("moving {} to another sandbox", to.name) });
         }
-        self.check_bridge(&to.bridge)?;
+        self.check_bridge(to.bridge.as_ref())?;
         if peer != to.peer {
             self.rename(&key, &peer, &to.peer)?;
         }
@@ -114,10 +111,10 @@ impl World {
         self.link_mut(&NetnsKey::Host, name).filter(|link| link.ours)
     }
 
-    fn check_bridge(&self, name: &IfName) -> Result<(), HostError> {
+    /// No bridge is right: that is a repair that is taken back.
+    fn check_bridge(&self, name: Option<&IfName>) -> Result<(), HostError> {
+        let Some(name) = name else { return Ok(()) };
         match self.link(&NetnsKey::Host, name) {
-            // A repair that is taken back: it was a port of none.
-            None if name.as_str() == NO_BRIDGE => Ok(()),
             None => Err(missing(format!("bridge {name}"))),
             Some(link) if matches!(link.kind, Kind::Bridge) => Ok(()),
             Some(_) => Err(errno(EOPNOTSUPP)),
@@ -133,8 +130,9 @@ impl World {
     fn furnish(&mut self, veth: &Veth, inside: &NetnsKey) {
         if let Some(outer) = self.own(&veth.name) {
             outer.mtu = veth.mtu;
-            let (bridge, isolated, hairpin) = (veth.bridge.clone(), veth.isolated, veth.hairpin);
-            outer.port = (bridge.as_str() != NO_BRIDGE).then_some(Port { bridge, isolated, hairpin });
+            outer.up = veth.flaw != Some(Flaw::Down);
+            let (isolated, hairpin) = (veth.isolated, veth.hairpin);
+            outer.port = veth.bridge.clone().map(|bridge| Port { bridge, isolated, hairpin });
         }
         if let Some(inner) = self.link_mut(inside, &veth.peer) {
             (inner.mac, inner.mtu) = (Some(veth.mac), veth.mtu);

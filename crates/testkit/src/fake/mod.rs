@@ -21,7 +21,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pontoon_core::engine::{ApplyError, Facts, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::engine::{ApplyError, Host, HostError, HostProfile, Observe, Query};
 use pontoon_core::objects::{Object, Objects, Op, Plan};
 
 use faults::Faults;
@@ -37,6 +37,7 @@ struct Inner {
     world: World,
     faults: Faults,
     plans: Vec<Plan>,
+    surveys: usize,
 }
 
 /// What a panic carries that stands for the death of the process between two kernel steps.
@@ -58,7 +59,8 @@ pub fn crashes<T>(f: impl FnOnce() -> T) -> Result<T, Crash> {
 impl FakeHost {
     /// Returns a host that has nothing but `lo` and the kernel's default settings.
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(Inner { world: World::new(), faults: Faults::default(), plans: Vec::new() })))
+        let inner = Inner { world: World::new(), faults: Faults::default(), plans: Vec::new(), surveys: 0 };
+        Self(Arc::new(Mutex::new(inner)))
     }
 
     /// Returns everything that exists, foreign things included.
@@ -69,6 +71,11 @@ impl FakeHost {
     /// Returns every plan that was applied or attempted.
     pub fn plans(&self) -> Vec<Plan> {
         self.lock().plans.clone()
+    }
+
+    /// Returns how often the host was surveyed.
+    pub fn surveys(&self) -> usize {
+        self.lock().surveys
     }
 
     /// Makes step number `n` fail with EIO, counted from 0 and from now, over all plans; once.
@@ -123,61 +130,53 @@ impl FakeHost {
 
 impl Inner {
     /// Takes revertible steps, all or none.
-    fn all_or_nothing(&mut self, call: usize, plan: &Plan) -> Result<Facts, ApplyError> {
+    fn all_or_nothing(&mut self, call: usize, plan: &Plan) -> Result<(), ApplyError> {
         let before = self.world.clone();
-        let mut facts = Facts::default();
         let mut start = 0;
         while start < plan.len() {
             let end = start + batch(&plan.ops()[start..]);
-            if let Err((step, cause)) = self.batch(call, start..end, plan, &mut facts) {
+            if let Err((step, cause)) = self.batch(call, start..end, plan) {
                 let left_behind = self.roll_back(before, &plan.ops()[..step]);
                 return Err(ApplyError { step, op: Box::new(plan.ops()[step].clone()), cause, left_behind });
             }
             start = end;
         }
         self.crash_point(call, plan.len());
-        Ok(facts)
+        Ok(())
     }
 
     /// Takes one step, or the steps of one transaction.
-    fn batch(
-        &mut self,
-        call: usize,
-        steps: Range<usize>,
-        plan: &Plan,
-        facts: &mut Facts,
-    ) -> Result<(), (usize, HostError)> {
+    fn batch(&mut self, call: usize, steps: Range<usize>, plan: &Plan) -> Result<(), (usize, HostError)> {
         let (start, ops) = (steps.start, &plan.ops()[steps.clone()]);
         for (step, op) in steps.zip(ops) {
             self.crash_point(call, step);
             self.faults.refuse(call, step, op).map_or(Ok(()), |error| Err((step, error)))?;
         }
         match ops {
-            [op] => self.world.step(op, facts).map_err(|error| (start, error)),
+            [op] => self.world.step(op).map_err(|error| (start, error)),
             ops => self.world.transaction(ops).map_err(|(at, error)| (start + at, error)),
         }
     }
 
     /// Takes final steps as far as they go.
-    fn as_far_as_possible(&mut self, call: usize, plan: &Plan) -> Result<Facts, ApplyError> {
-        let mut facts = Facts::default();
+    fn as_far_as_possible(&mut self, call: usize, plan: &Plan) -> Result<(), ApplyError> {
         let mut failed = Vec::new();
         for (step, op) in plan.ops().iter().enumerate() {
             self.crash_point(call, step);
-            if let Err(cause) = self.step(call, step, op, &mut facts) {
+            if let Err(cause) = self.step(call, step, op) {
                 failed.push((step, op.clone(), cause));
             }
         }
         self.crash_point(call, plan.len());
-        let Some((step, op, cause)) = failed.first().cloned() else { return Ok(facts) };
+        let Some((step, op, cause)) = failed.first().cloned() else { return Ok(()) };
         let left_behind = failed.into_iter().map(|(_, op, cause)| (op, cause)).collect();
         Err(ApplyError { step, op: Box::new(op), cause, left_behind })
     }
 
-    fn step(&mut self, call: usize, step: usize, op: &Op, facts: &mut Facts) -> Result<(), HostError> {
+    fn step(&mut self, call: usize, step: usize, op: &Op) -> Result<(), HostError> {
         match self.faults.refuse(call, step, op) {
             Some(error) => Err(error),
-            None => self.world.step(op, facts),
+            None => self.world.step(op),
         }
     }
 
@@ -195,7 +194,7 @@ impl Inner {
         }
         self.world = before;
         for op in kept.into_iter().rev() {
-            let _ = self.world.step(op, &mut Facts::default());
+            let _ = self.world.step(op);
         }
         left_behind
     }
@@ -232,12 +231,14 @@ impl Observe for FakeHost {
     }
 
     fn survey(&self) -> Result<HostProfile, HostError> {
-        Ok(self.lock().world.survey())
+        let mut inner = self.lock();
+        inner.surveys += 1;
+        Ok(inner.world.survey())
     }
 }
 
 impl Host for FakeHost {
-    fn apply(&self, plan: &Plan) -> Result<Facts, ApplyError> {
+    fn apply(&self, plan: &Plan) -> Result<(), ApplyError> {
         let mut inner = self.lock();
         let call = inner.plans.len();
         inner.plans.push(plan.clone());

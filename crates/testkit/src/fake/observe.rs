@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use pontoon_core::engine::{HostProfile, Query};
 use pontoon_core::model::IfName;
-use pontoon_core::objects::{Address, Bridge, Key, Object, Objects, Place, Route, Sysctl, Tenure, Veth};
+use pontoon_core::objects::{Address, Bridge, Flaw, Key, Object, Objects, Place, Route, Sysctl, Tenure, Veth};
 
-use super::links::NO_BRIDGE;
 use super::world::{Kind, Link, Netns, NetnsKey, World, key_of};
 
 impl World {
@@ -48,19 +47,18 @@ impl World {
                 mtu: link.mtu,
                 route_localnet: link.is_on("ipv4.route_localnet"),
                 ipv6: !link.is_on("ipv6.disable_ipv6"),
+                flaw: None,
             })),
             Kind::Veth { peer: (netns, peer), sandbox: Some(sandbox) } => Some(Object::Veth(Veth {
                 name: name.clone(),
-                bridge: match &link.port {
-                    Some(port) => port.bridge.clone(),
-                    None => IfName::new(NO_BRIDGE).expect("a dash is a valid interface name"),
-                },
+                bridge: link.port.as_ref().map(|port| port.bridge.clone()),
                 mtu: link.mtu,
                 sandbox: *sandbox,
                 peer: peer.clone(),
                 mac: self.link(netns, peer)?.mac?,
                 isolated: link.port.as_ref().is_some_and(|port| port.isolated),
                 hairpin: link.port.as_ref().is_some_and(|port| port.hairpin),
+                flaw: (!link.up).then_some(Flaw::Down),
             })),
             _ => None,
         }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pontoon_core::engine::{Facts, HostError};
+use pontoon_core::engine::HostError;
 use pontoon_core::model::IfName;
-use pontoon_core::objects::{Object, Place, Sysctl};
+use pontoon_core::objects::{Place, Sysctl};
 
 use super::world::{EROFS, Netns, World, errno, missing};
 
@@ -101,19 +101,17 @@ impl Netns {
 }
 
 impl World {
-    pub(super) fn add_sysctl(&mut self, sysctl: &Sysctl, facts: &mut Facts) -> Result<(), HostError> {
+    pub(super) fn add_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), HostError> {
         let present = self.read(sysctl)?;
-        facts.originals.push((Object::Sysctl(sysctl.clone()).key(), present.clone()));
         self.write(sysctl, &present)
     }
 
     /// Writes only over the value that is expected: another is somebody else's wish.
-    pub(super) fn change_sysctl(&mut self, from: &Sysctl, to: &Sysctl, facts: &mut Facts) -> Result<(), HostError> {
+    pub(super) fn change_sysctl(&mut self, from: &Sysctl, to: &Sysctl) -> Result<(), HostError> {
         let present = self.read(to)?;
         if present != from.value {
             return Ok(());
         }
-        facts.originals.push((Object::Sysctl(to.clone()).key(), present.clone()));
         self.write(to, &present)
     }
 

@@ -98,6 +98,7 @@ impl fmt::Display for Link {
             f.write_str(if port.isolated { " isolated" } else { "" })?;
             f.write_str(if port.hairpin { " hairpin" } else { "" })?;
         }
+        f.write_str(if self.up { "" } else { " down" })?;
         self.conf.iter().filter(|(_, value)| *value != "0").try_for_each(|(name, value)| write!(f, " {name}={value}"))
     }
 }

@@ -1,22 +1,22 @@
 //! One step of a plan. A step happens or does not; removing what is gone already succeeds.
 
-use pontoon_core::engine::{Facts, HostError};
+use pontoon_core::engine::HostError;
 use pontoon_core::objects::{Object, Op};
 
 use super::world::World;
 
 impl World {
-    pub(super) fn step(&mut self, op: &Op, facts: &mut Facts) -> Result<(), HostError> {
+    pub(super) fn step(&mut self, op: &Op) -> Result<(), HostError> {
         match op {
-            Op::Add(object) => self.add(object, facts),
+            Op::Add(object) => self.add(object),
             Op::Remove(object) => self.remove(object),
-            Op::Change { from, to } => self.change(from, to, facts),
+            Op::Change { from, to } => self.change(from, to),
         }
     }
 
-    fn add(&mut self, object: &Object, facts: &mut Facts) -> Result<(), HostError> {
+    fn add(&mut self, object: &Object) -> Result<(), HostError> {
         match object {
-            Object::Sysctl(o) => self.add_sysctl(o, facts),
+            Object::Sysctl(o) => self.add_sysctl(o),
             Object::Ruleset(o) => self.add_ruleset(o),
             Object::Namespace(o) => self.add_namespace(o),
             Object::Bridge(o) => self.add_bridge(o),
@@ -46,9 +46,9 @@ impl World {
         Ok(())
     }
 
-    fn change(&mut self, from: &Object, to: &Object, facts: &mut Facts) -> Result<(), HostError> {
+    fn change(&mut self, from: &Object, to: &Object) -> Result<(), HostError> {
         match (from, to) {
-            (Object::Sysctl(from), Object::Sysctl(to)) => self.change_sysctl(from, to, facts),
+            (Object::Sysctl(from), Object::Sysctl(to)) => self.change_sysctl(from, to),
             (Object::Ruleset(_), Object::Ruleset(to)) => {
                 self.change_ruleset(to);
                 Ok(())

@@ -46,10 +46,12 @@ pub(super) struct Netns {
     pub(super) settings: BTreeMap<String, String>,
 }
 
-/// An interface; every one is up.
+/// An interface.
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     pub(super) ours: bool,
+    /// Host ends of pairs may be down; all others are up.
+    pub(super) up: bool,
     pub(super) kind: Kind,
     pub(super) mac: Option<MacAddr>,
     pub(super) mtu: Mtu,
@@ -192,7 +194,7 @@ impl Netns {
 
 impl Link {
     pub(super) fn new(kind: Kind, mtu: Mtu) -> Self {
-        Self { ours: false, kind, mac: None, mtu, port: None, conf: BTreeMap::new() }
+        Self { ours: false, up: true, kind, mac: None, mtu, port: None, conf: BTreeMap::new() }
     }
 
     pub(super) fn is_on(&self, setting: &str) -> bool {

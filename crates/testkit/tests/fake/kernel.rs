@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pontoon_core::engine::{Host, HostError};
 use pontoon_core::firewall::ruleset as real_ruleset;
-use pontoon_core::model::SandboxId;
+use pontoon_core::model::{IfName, SandboxId};
 use pontoon_core::objects::{Bridge, Element, Namespace, Object, Objects, Op, Place, Plan, Route, Veth};
 use pontoon_core::ports::PortProto::{self, Tcp, Udp};
 use pontoon_core::ports::PortRange;
@@ -45,25 +45,25 @@ fn on_kernel(op: &Op) -> Result<(), String> {
             Ok(())
         }
         Op::Add(Object::Veth(o)) => {
-            let (netns, mtu) = (o.sandbox.short(), o.mtu.bytes());
+            let (netns, mtu, bridge) = (o.sandbox.short(), o.mtu.bytes(), bridge_of(o));
             // Where the step is refused depends on which name is looked up first; the model has the bridge first.
-            ip(&format!("link show {}", o.bridge))?;
+            ip(&format!("link show {bridge}"))?;
             ip(&format!(
                 "link add {} mtu {mtu} type veth peer name {} netns {netns} mtu {mtu} address {}",
                 o.name, o.peer, o.mac
             ))?;
             ip(&format!("-n {netns} link set {} up", o.peer))?;
-            ip(&format!("link set {} master {} up", o.name, o.bridge))?;
+            ip(&format!("link set {} master {bridge} up", o.name))?;
             port_flags(o)
         }
         Op::Change { from: Object::Veth(from), to: Object::Veth(o) } => {
-            let (netns, mtu) = (o.sandbox.short(), o.mtu.bytes());
-            ip(&format!("link show {}", o.bridge))?;
+            let (netns, mtu, bridge) = (o.sandbox.short(), o.mtu.bytes(), bridge_of(o));
+            ip(&format!("link show {bridge}"))?;
             if from.peer != o.peer {
                 ip(&format!("-n {netns} link set {} name {}", from.peer, o.peer))?;
             }
             ip(&format!("-n {netns} link set {} address {} mtu {mtu}", o.peer, o.mac))?;
-            ip(&format!("link set {} mtu {mtu} master {}", o.name, o.bridge))?;
+            ip(&format!("link set {} mtu {mtu} master {bridge}", o.name))?;
             port_flags(o)
         }
         Op::Remove(Object::Bridge(Bridge { name, .. }) | Object::Veth(Veth { name, .. })) => {
@@ -90,6 +90,10 @@ fn settle(of: SandboxId) {
             thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+fn bridge_of(veth: &Veth) -> &IfName {
+    veth.bridge.as_ref().expect("the dice ask for ports of bridges")
 }
 
 fn port_flags(veth: &Veth) -> Result<(), String> {
@@ -248,6 +252,7 @@ fn link_objects(link: &Value, place: Place, host: &FakeHost, objects: &mut Objec
             mtu: mtu(),
             route_localnet: setting(format!("/proc/sys/net/ipv4/conf/{of}/route_localnet")),
             ipv6: !setting(format!("/proc/sys/net/ipv6/conf/{of}/disable_ipv6")),
+            flaw: None,
         });
     } else if kind == "veth" && place == Place::Host {
         // Who the other end is, the kernel says by index only: the name is taken from the fake and looked up.
@@ -259,7 +264,7 @@ fn link_objects(link: &Value, place: Place, host: &FakeHost, objects: &mut Objec
         let port = &link["linkinfo"]["info_slave_data"];
         objects.set(Veth {
             mtu: mtu(),
-            bridge: name(link["master"].as_str().unwrap_or("-")),
+            bridge: link["master"].as_str().map(name),
             mac: text(&peer[0]["address"]).parse().unwrap(),
             isolated: port["isolated"].as_bool().unwrap_or(false),
             hairpin: port["hairpin"].as_bool().unwrap_or(false),

@@ -36,19 +36,20 @@ pub(crate) fn adopted(digit: char, path: &str) -> Object {
 
 pub(crate) fn bridge(of: &str) -> Bridge {
     let mac = "02:00:00:00:00:01".parse().unwrap();
-    Bridge { name: name(of), mac, mtu: Mtu::ETHERNET, route_localnet: false, ipv6: true }
+    Bridge { name: name(of), mac, mtu: Mtu::ETHERNET, route_localnet: false, ipv6: true, flaw: None }
 }
 
 pub(crate) fn veth(of: &str, on: &str, digit: char, peer: &str) -> Veth {
     Veth {
         name: name(of),
-        bridge: name(on),
+        bridge: Some(name(on)),
         mtu: Mtu::ETHERNET,
         sandbox: sandbox(digit),
         peer: name(peer),
         mac: "02:00:00:00:00:02".parse().unwrap(),
         isolated: false,
         hairpin: false,
+        flaw: None,
     }
 }
 

@@ -16,9 +16,10 @@ mod stage;
 use clap::Args;
 
 use crate::args::{Format, Global};
+use crate::context::Context;
 use crate::errors::{FAILED, Failure, Outcome};
 use crate::progress::Spinner;
-use crate::settings::is_privileged;
+use crate::settings::{Settings, is_privileged};
 use crate::signals::Watch;
 use crate::{output, rootless};
 use directory::Directory;
@@ -35,7 +36,12 @@ pub(crate) struct Demo {}
 impl Demo {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
         if global.plan {
-            output::line("demo makes everything in namespaces of its own: nothing here would change");
+            match global.format {
+                Format::Json => Context { settings: Settings::of(global)? }.print_plan(&[], &[]),
+                Format::Table => {
+                    output::line("demo makes everything in namespaces of its own: nothing here would change");
+                }
+            }
             return Ok(0);
         }
         // Namespaces come first: a process with several threads cannot have a user namespace of its own.

@@ -99,7 +99,7 @@ impl Stage {
     fn attach(&mut self, spec: SandboxSpec, networks: &[&str]) -> Result<(), Failure> {
         let name = ["web", "app", "db", "safe"].into_iter().find(|name| *name == spec.name).unwrap_or("sandbox");
         let controller = self.controller()?;
-        let endpoint = |network: &&str| Ok((controller.network_by_name(network)?.id(), EndpointSpec::new(name)));
+        let endpoint = |network: &&str| Ok(((&controller.network_by_name(network)?).into(), EndpointSpec::new(name)));
         let endpoints = networks.iter().map(endpoint).collect::<Result<Vec<_>, pontoon::Error>>()?;
         let begun = Instant::now();
         let sandbox = controller.attach(Attach { sandbox: spec, endpoints })?;
@@ -206,7 +206,7 @@ fn plug(world: &Controller, v6: bool, places: &mut BTreeMap<&'static str, Place>
     let gateways = wire.info()?.pools.iter().filter_map(|pool| pool.gateway).collect();
     let outside = Namespace::current().map_err(|error| Failure::because("cannot open this namespace", error))?;
     places.insert("outside", Place { namespace: outside, addresses: gateways });
-    Ok(world.attach(Attach { sandbox: SandboxSpec::new("host"), endpoints: vec![(wire.id(), endpoint)] })?)
+    Ok(world.attach(Attach { sandbox: SandboxSpec::new("host"), endpoints: vec![(wire.id().into(), endpoint)] })?)
 }
 
 fn open(directory: &Directory, name: &str) -> Result<Controller, Failure> {

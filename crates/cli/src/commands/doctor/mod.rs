@@ -1,10 +1,12 @@
 //! `pontoon doctor`: what could be wrong, and what to do about it. It only reads.
 //!
 //! ```text
-//! kernel      privileges and abilities        firewalls   those of others
-//! networks    conflicts with routes, MTU      state       the store, debts, differences
+//! kernel      privileges and abilities        advertisements  of routers, ignored while forwarding
+//! firewalls   those of others                 networks        conflicts with routes, MTU
+//! state       the store, debts, differences
 //! ```
 
+mod advertisements;
 mod firewalls;
 mod kernel;
 mod networks;
@@ -88,9 +90,10 @@ impl Doctor {
     fn look(&self, context: &Context) -> Result<Vec<Finding>, Failure> {
         let mut findings = kernel::privileges(&context.settings);
         // Without the state much can still be said.
-        let opened = context.open();
+        let opened = context.open_read_only();
         let _spinner = Spinner::start("looking", context.settings.quiet);
         findings.extend(kernel::abilities());
+        findings.extend(advertisements::find());
         findings.extend(firewalls::find());
         match opened {
             Ok(controller) => {
@@ -107,7 +110,7 @@ impl Doctor {
 fn with_state(controller: &Controller) -> Result<Vec<Finding>, Failure> {
     let mut findings = kernel::surveyed(&controller.survey()?);
     findings.extend(networks::find(controller)?);
-    findings.extend(state::find(controller)?);
+    findings.extend(state::find(controller));
     Ok(findings)
 }
 

@@ -3,11 +3,12 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use clap::Args;
-use pontoon::{Controller, EndpointSpec, Error, MacAddr};
+use pontoon::{Controller, Endpoint, EndpointSpec, Error, MacAddr};
 
 use crate::commands::attach;
 use crate::context::Context;
 use crate::errors::{Failure, Outcome};
+use crate::output;
 use crate::values::{ipv4, ipv6, key_value, mac, not_yet};
 
 /// Connect a sandbox to a network
@@ -46,7 +47,10 @@ pub(crate) struct Connect {
 impl Connect {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
         self.refuse_later()?;
-        context.change("connecting", |controller| self.connect(controller))?;
+        let connected = context.change("connecting", |controller| self.connect(controller))?;
+        if let Some(endpoint) = connected.filter(|_| context.json()) {
+            output::created(context.settings.format, endpoint.id(), &endpoint.record()?.spec.name);
+        }
         Ok(0)
     }
 
@@ -63,8 +67,8 @@ impl Connect {
         }
     }
 
-    fn connect(&self, controller: &Controller) -> Result<(), Error> {
-        let network = attach::network(controller, &self.network)?;
+    fn connect(&self, controller: &Controller) -> Result<Endpoint, Error> {
+        let network = attach::target(controller, &self.network)?;
         let sandbox = controller.find_sandbox(&self.sandbox)?;
         let spec = EndpointSpec {
             options: self.driver_opt.iter().cloned().collect(),
@@ -74,6 +78,6 @@ impl Connect {
             priority: self.gw_priority,
             ..EndpointSpec::new(&sandbox.info()?.spec.name)
         };
-        sandbox.connect(&network, spec).map(drop)
+        sandbox.connect(network, spec)
     }
 }

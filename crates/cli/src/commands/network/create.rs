@@ -6,6 +6,7 @@ use clap::{ArgAction, Args};
 use ipnet::IpNet;
 use pontoon::{IpamSpec, NetworkSpec, PoolSpec};
 
+use super::forwarding::watched;
 use crate::context::Context;
 use crate::errors::{Failure, Outcome};
 use crate::output;
@@ -74,9 +75,10 @@ pub(crate) struct Create {
 impl Create {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
         let spec = self.spec()?;
-        let created = context.change("creating the network", |controller| controller.create_network(spec))?;
+        let created =
+            watched(context, || context.change("creating the network", |controller| controller.create_network(spec)))?;
         if let Some(network) = created {
-            output::line(network.id());
+            output::created(context.settings.format, network.id(), &self.name);
         }
         Ok(0)
     }
@@ -90,6 +92,7 @@ impl Create {
         if self.ingress {
             return Err(Failure::usage("--ingress is not supported yet: this version has local networks only"));
         }
+        check_name(&self.name)?;
         let pools = self.pools()?;
         let (v6, v4) = pools.into_iter().partition(|pool| pool.subnet.is_some_and(|subnet| subnet.addr().is_ipv6()));
         Ok(NetworkSpec {
@@ -130,6 +133,20 @@ impl Create {
         }
         Ok(pools)
     }
+}
+
+/// Refuses names that `--network` could not take, because it reads them as something else.
+fn check_name(name: &str) -> Result<(), Failure> {
+    let meaning = match name {
+        "host" => "the host's own namespace",
+        "none" => "no network",
+        _ if name.starts_with("sandbox:") => "the namespace of another sandbox",
+        _ if name.starts_with("container:") => "the namespace of another container",
+        _ if name.contains(',') => "a network with options after the comma",
+        _ => return Ok(()),
+    };
+    Err(Failure::usage(format!("invalid network name {name:?}: --network {name} would mean {meaning}"))
+        .hinted("choose another name"))
 }
 
 /// Finds the subnet that holds an address.

@@ -1,10 +1,12 @@
 //! `pontoon network disconnect`.
 
 use clap::Args;
-use pontoon::{Controller, Endpoint, EndpointError, Error, Network};
+use pontoon::{Controller, Endpoint, EndpointError, Error, Kind, Network};
+use serde_json::json;
 
 use crate::context::Context;
 use crate::errors::{Failure, Outcome};
+use crate::output;
 
 /// Disconnect a sandbox from a network
 #[derive(Args, Debug)]
@@ -22,21 +24,28 @@ impl Disconnect {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
         let disconnected = context.change("disconnecting", |controller| self.disconnect(controller))?;
         match disconnected {
-            Some(false) => {
+            Some(None) => {
                 Err(Failure::new(format!("sandbox {} is not connected to network {}", self.sandbox, self.network))
-                    .hinted(format!("`pontoon network inspect {}` shows who is", self.network)))
+                    .hinted(format!("`pontoon network inspect {}` shows who is", self.network))
+                    .of_kind(Kind::NotFound))
+            }
+            Some(Some(name)) if context.json() => {
+                output::json(&json!({ "EndpointsDeleted": [name] }));
+                Ok(0)
             }
             _ => Ok(0),
         }
     }
 
-    fn disconnect(&self, controller: &Controller) -> Result<bool, Error> {
+    /// Returns the name of the endpoint that there was.
+    fn disconnect(&self, controller: &Controller) -> Result<Option<String>, Error> {
         let network = controller.find_network(&self.network)?;
         let Some(endpoint) = self.endpoint(controller, &network)? else {
-            return Ok(false);
+            return Ok(None);
         };
+        let name = endpoint.record()?.spec.name.clone();
         endpoint.delete(true)?;
-        Ok(true)
+        Ok(Some(name))
     }
 
     fn endpoint(&self, controller: &Controller, network: &Network) -> Result<Option<Endpoint>, Error> {

@@ -3,6 +3,7 @@
 mod connect;
 mod create;
 mod disconnect;
+mod forwarding;
 mod inspect;
 mod ls;
 mod prune;
@@ -10,7 +11,7 @@ mod rm;
 
 use clap::Subcommand;
 use pontoon::{Controller, Error, Kind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::errors::{FAILED, Failure, Outcome};
@@ -45,28 +46,34 @@ impl Network {
     }
 }
 
-/// Does something to each of several things, goes on after a failure, and prints the names of those that it was done to.
-pub(crate) fn each(
+/// Deletes each of several things, goes on after a failure, and prints the names of those that are gone: one a line, or as
+/// a document of one `field`.
+pub(crate) fn delete_each(
     context: &Context,
-    doing: &str,
+    field: &str,
     names: &[String],
     force: bool,
-    work: impl Fn(&Controller, &str) -> Result<(), Error>,
+    delete: impl Fn(&Controller, &str) -> Result<(), Error>,
 ) -> Outcome {
-    let done = context.change(doing, |controller| {
-        let outcomes = names.iter().map(|name| (name, work(controller, name)));
+    let done = context.change("removing", |controller| {
+        let outcomes = names.iter().map(|name| (name, delete(controller, name)));
         Ok(outcomes.collect::<Vec<_>>())
     })?;
-    let mut status = 0;
-    for (name, outcome) in done.into_iter().flatten() {
+    let Some(done) = done else { return Ok(0) };
+    let (mut deleted, mut status) = (Vec::new(), 0);
+    for (name, outcome) in done {
         match outcome {
+            Ok(()) if context.json() => deleted.push(name),
             Ok(()) => output::line(name),
             Err(error) if force && error.kind() == Kind::NotFound => {}
             Err(error) => {
-                Failure::from(error).print();
+                Failure::from(error).print(context.settings.format);
                 status = FAILED;
             }
         }
+    }
+    if context.json() {
+        output::json(&json!({ field: deleted }));
     }
     Ok(status)
 }
@@ -84,7 +91,7 @@ pub(crate) fn inspect_all(
         match outcome {
             Ok(documents) => found.extend(documents),
             Err(failure) => {
-                failure.print();
+                failure.print(context.settings.format);
                 status = FAILED;
             }
         }

@@ -37,7 +37,7 @@ impl Prune {
             return Err(Failure::usage(format!("invalid filter {key:?}")).hinted("filter by label or label!"));
         }
         let warning = "WARNING! This will remove all networks that no sandbox is connected to.";
-        if !context.settings.plan && !self.force && !confirm(warning) {
+        if !context.settings.plan && !self.force && !confirm(context.settings.format, warning)? {
             return Ok(0);
         }
         let Some(outcomes) = context.change("removing", |controller| self.prune(controller))? else {
@@ -49,7 +49,7 @@ impl Prune {
             match outcome {
                 Ok(()) => deleted.push(name),
                 Err(error) => {
-                    Failure::from(error).print();
+                    Failure::from(error).print(context.settings.format);
                     status = FAILED;
                 }
             }

@@ -31,7 +31,7 @@ impl Adopt {
         let spec = SandboxSpec::new(&self.name).namespace(NamespaceSource::Adopted(path));
         let adopted = context.change("adopting", |controller| controller.create_sandbox(spec))?;
         if let Some(sandbox) = adopted {
-            output::line(sandbox.id());
+            output::created(context.settings.format, sandbox.id(), &self.name);
         }
         Ok(0)
     }

@@ -24,7 +24,7 @@ impl Create {
         let created = context.change("creating the sandbox", |controller| attach(controller, spec, networks))?;
         if let Some(sandbox) = created {
             note_ports(&context.settings, &ports);
-            output::line(sandbox.id());
+            output::created(context.settings.format, sandbox.id(), &self.name);
         }
         Ok(0)
     }

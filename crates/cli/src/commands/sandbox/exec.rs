@@ -26,7 +26,7 @@ impl Exec {
         let signals = Watch::start().map_err(|error| Failure::because("cannot take signals", error).exiting(OURS))?;
         let sandbox = context.look(|controller| Ok(controller.find_sandbox(&self.sandbox)?))?;
         if context.settings.plan {
-            context.print_plan(&[]);
+            context.print_plan(&[], &[]);
             return Ok(0);
         }
         let record = sandbox.info()?;

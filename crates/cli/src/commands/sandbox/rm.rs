@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::commands::network::each;
+use crate::commands::network::delete_each;
 use crate::context::Context;
 use crate::errors::Outcome;
 
@@ -19,7 +19,7 @@ pub(crate) struct Rm {
 
 impl Rm {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
-        each(context, "removing", &self.sandboxes, self.force, |controller, name| {
+        delete_each(context, "SandboxesDeleted", &self.sandboxes, self.force, |controller, name| {
             controller.find_sandbox(name)?.delete()
         })
     }

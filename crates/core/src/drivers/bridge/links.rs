@@ -16,6 +16,7 @@ pub(super) fn of_network(view: &NetworkView<'_, BridgeConfig>) -> Objects {
         mtu: view.config.mtu,
         route_localnet: network.spec.ipv4 && !network.spec.internal,
         ipv6: network.spec.ipv6,
+        flaw: None,
     });
     for pool in &network.pools {
         if let Some(gateway) = pool.gateway {
@@ -37,13 +38,14 @@ pub(super) fn of_endpoint(view: &EndpointView<'_, BridgeConfig>) -> Objects {
     let Some(attached) = &endpoint.attached else { return objects };
     objects.set(Veth {
         name: endpoint.host_ifname(),
-        bridge: bridge_name(&view.network),
+        bridge: Some(bridge_name(&view.network)),
         mtu: view.network.config.mtu,
         sandbox: attached.sandbox,
         peer: attached.ifname.clone(),
         mac: endpoint.mac,
         isolated: !view.network.config.icc,
         hairpin: !view.network.network.spec.internal,
+        flaw: None,
     });
     for prefix in &endpoint.addresses {
         objects.set(Address {

@@ -113,7 +113,8 @@ pub(super) fn check_pools(view: &NetworkView<'_, BridgeConfig>) -> Result<(), Op
             _ => {}
         }
         if let [pool] = pools.as_slice() {
-            check_v4_prefix(pool.prefix)?;
+            check_blocks(pool.prefix)?;
+            check_size(pool.prefix)?;
             check_v6_prefix(pool.prefix)?;
         }
     }
@@ -121,12 +122,13 @@ pub(super) fn check_pools(view: &NetworkView<'_, BridgeConfig>) -> Result<(), Op
 }
 
 /// Blocks that no host on a network can have an address of (RFC 6890).
-fn check_v4_prefix(prefix: IpNet) -> Result<(), OptionError> {
+fn check_blocks(prefix: IpNet) -> Result<(), OptionError> {
     let blocks = [
         ("0.0.0.0/8", "this network"),
         ("127.0.0.0/8", "loopback"),
         ("224.0.0.0/4", "multicast"),
         ("240.0.0.0/4", "reserved"),
+        ("::1/128", "loopback"),
     ];
     for (block, what) in blocks {
         let block: IpNet = block.parse().expect("a literal prefix");
@@ -134,7 +136,12 @@ fn check_v4_prefix(prefix: IpNet) -> Result<(), OptionError> {
             return Err(OptionError::Combination(format!("'{prefix}' overlaps the {what} addresses {block}")));
         }
     }
-    match prefix.addr().is_ipv4() && prefix.prefix_len() == prefix.max_prefix_len() {
+    Ok(())
+}
+
+/// The gateway has an address of each subnet, and somebody must be able to use it.
+fn check_size(prefix: IpNet) -> Result<(), OptionError> {
+    match prefix.prefix_len() == prefix.max_prefix_len() {
         true => Err(OptionError::Combination(format!("'{prefix}' has no address left for an endpoint"))),
         false => Ok(()),
     }
@@ -147,9 +154,6 @@ fn check_v6_prefix(prefix: IpNet) -> Result<(), OptionError> {
     let refuse = |what: &str| Err(OptionError::Combination(format!("'{prefix}' {what}")));
     if prefix.addr().is_multicast() {
         return refuse("is a multicast subnet, which a bridge cannot have");
-    }
-    if prefix.addr().to_ipv4_mapped().is_some() {
-        return refuse("is not a valid IPv6 subnet: it maps IPv4");
     }
     if prefix != link_local && (prefix.contains(&link_local) || link_local.contains(&prefix)) {
         return refuse("clashes with the Link-Local prefix 'fe80::/64'");

@@ -39,14 +39,17 @@ pub(super) fn pools(
     Ok(pools)
 }
 
-/// A pool of a family that is switched off would never be used.
+/// A pool of a family that is switched off would never be used, and IPv4 in IPv6's form would be a pool of the other family.
 fn check_family(family: Family, on: bool, asked: &[PoolSpec]) -> Result<(), IpamError> {
-    match asked.iter().find_map(|pool| pool.subnet) {
-        Some(subnet) if !on || Family::of_prefix(&subnet) != family => Err(IpamError::InvalidPool {
-            value: subnet.to_string(),
-            expected: "the network must have its family switched on",
-        }),
-        _ => Ok(()),
+    let wrong = |subnet: &IpNet| match Family::of_prefix(subnet) {
+        written if written != Family::of(subnet.network()) => Some("it maps IPv4 addresses, write them as IPv4"),
+        written if written != family || !on => Some("the network must have its family switched on"),
+        _ => None,
+    };
+    let found = asked.iter().filter_map(|pool| pool.subnet).find_map(|subnet| Some((subnet, wrong(&subnet)?)));
+    match found {
+        Some((subnet, expected)) => Err(IpamError::InvalidPool { value: subnet.to_string(), expected }),
+        None => Ok(()),
     }
 }
 

@@ -7,6 +7,8 @@ mod networks;
 mod ports;
 mod sandboxes;
 mod spans;
+mod target;
 
 pub(in crate::engine) use ports::Ephemeral;
 pub use sandboxes::{Attach, Attached};
+pub use target::NetworkTarget;

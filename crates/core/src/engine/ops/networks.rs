@@ -1,14 +1,38 @@
 //! Networks: create and delete.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use tracing::info_span;
 
-use super::addresses;
-use crate::engine::{Draft, Engine, HostProfile, RecordKey};
+use super::{addresses, spans};
+use crate::engine::{Draft, Engine, Host, HostError, HostProfile, RecordKey};
 use crate::error::{Error, NetworkError};
 use crate::ipam::PoolStatus;
 use crate::model::{Network, NetworkId, NetworkSpec, Phase, check_name};
+
+/// A network to be created, with what is drawn once: the edit that creates it may run several times.
+pub(super) struct NewNetwork {
+    pub(super) id: NetworkId,
+    pub(super) spec: NetworkSpec,
+    created: u128,
+}
+
+/// The host as it is during one operation: looked at when first needed, and once.
+pub(super) struct Survey<'a> {
+    host: &'a dyn Host,
+    profile: OnceCell<HostProfile>,
+}
+
+impl Survey<'_> {
+    pub(super) fn profile(&self) -> Result<&HostProfile, HostError> {
+        if let Some(known) = self.profile.get() {
+            return Ok(known);
+        }
+        let profile = self.host.survey()?;
+        Ok(self.profile.get_or_init(|| profile))
+    }
+}
 
 impl Engine {
     /// Creates a network.
@@ -18,24 +42,30 @@ impl Engine {
     /// A name or id that is taken, a specification that makes no sense, pools that overlap or are exhausted, options the
     /// driver refuses, or a host that refuses.
     pub fn create_network(&self, spec: NetworkSpec) -> Result<NetworkId, Error> {
-        let id = spec.id.unwrap_or_else(|| NetworkId::draw(|bytes| self.random(bytes)));
-        let _span = info_span!("libnetwork.Controller.NewNetwork", nid = %id, net = %spec.name).entered();
-        let profile = self.host().survey()?;
-        let created = self.environment.now();
-        self.transact(&format!("create network {}", spec.name), |draft| {
-            self.draft_network(draft, &spec, id, created, &profile)
-        })?;
-        Ok(id)
+        let new = self.new_network(spec);
+        let _span = spans::create_network(&new.spec, new.id).entered();
+        let survey = self.survey();
+        survey.profile()?;
+        self.transact(&format!("create network {}", new.spec.name), |draft| self.draft_network(draft, &new, &survey))?;
+        Ok(new.id)
     }
 
-    fn draft_network(
+    pub(super) fn new_network(&self, spec: NetworkSpec) -> NewNetwork {
+        let id = spec.id.unwrap_or_else(|| NetworkId::draw(|bytes| self.random(bytes)));
+        NewNetwork { id, spec, created: self.environment.now() }
+    }
+
+    pub(super) fn survey(&self) -> Survey<'_> {
+        Survey { host: &**self.host(), profile: OnceCell::new() }
+    }
+
+    pub(super) fn draft_network(
         &self,
         draft: &mut Draft<'_>,
-        spec: &NetworkSpec,
-        id: NetworkId,
-        created: u128,
-        host: &HostProfile,
+        new: &NewNetwork,
+        survey: &Survey<'_>,
     ) -> Result<(), Error> {
+        let &NewNetwork { id, ref spec, created } = new;
         check_name(&spec.name)?;
         if spec.id.is_some() && draft.network(id).is_ok() {
             return Err(NetworkError::Exists { name: id.to_string() }.into());
@@ -62,7 +92,7 @@ impl Engine {
             let lender = lender.ok_or_else(|| NetworkError::NoConfig { name: name.clone() })?;
             take_configuration(&mut network.spec, &lender.spec);
         }
-        self.configure(draft, &mut network, host)?;
+        self.configure(draft, &mut network, survey.profile()?)?;
         draft.put_network(network);
         Ok(())
     }

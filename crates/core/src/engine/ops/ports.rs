@@ -123,13 +123,8 @@ impl Engine {
         if addresses.is_empty() {
             return Ok(container.first());
         }
-        let query = |choice| PortQuery {
-            addresses: &addresses,
-            proto: wanted.spec.proto(),
-            choice,
-            busy: draft.busy_ports(),
-            cursor: None,
-        };
+        let (proto, busy) = (wanted.spec.proto(), draft.busy_ports());
+        let query = |choice| PortQuery { addresses: &addresses, proto, choice, busy };
         let ports = draft.state().ports();
         let kept = before.iter().find(|old| old.request == wanted.spec && old.container_port == container.first());
         if let Some(old) = kept

@@ -2,9 +2,11 @@
 
 use tracing::info_span;
 
+use super::networks::Survey;
+use super::target::{DrawnTarget, NetworkTarget};
 use crate::engine::{Draft, Engine, RecordKey};
 use crate::error::{Error, SandboxError};
-use crate::model::{EndpointId, EndpointSpec, NetworkId, Phase, Sandbox, SandboxId, SandboxSpec, check_name};
+use crate::model::{EndpointId, EndpointSpec, Phase, Sandbox, SandboxId, SandboxSpec, check_name};
 
 /// A sandbox with all its endpoints, created and joined in one transaction.
 #[derive(Clone, Debug)]
@@ -12,7 +14,14 @@ pub struct Attach {
     /// The sandbox.
     pub sandbox: SandboxSpec,
     /// Its endpoints in the order they are joined, each with its network.
-    pub endpoints: Vec<(NetworkId, EndpointSpec)>,
+    pub endpoints: Vec<(NetworkTarget, EndpointSpec)>,
+}
+
+/// An endpoint to be made and joined, with what is drawn once: the edit that does it may run several times.
+struct Connection {
+    network: DrawnTarget,
+    endpoint: EndpointId,
+    spec: EndpointSpec,
 }
 
 /// What was attached.
@@ -34,42 +43,66 @@ impl Engine {
         self.attach(Attach { sandbox: spec, endpoints: Vec::new() }).map(|attached| attached.sandbox)
     }
 
-    /// Creates a sandbox with endpoints and joins them: one transaction, one durable commit.
+    /// Creates a sandbox with endpoints, and the networks of theirs that are missing, and joins them: one transaction.
     ///
     /// # Errors
     ///
-    /// Those of [`Engine::create_sandbox`], [`Engine::create_endpoint`] and [`Engine::join`].
+    /// Those of [`Engine::create_sandbox`], [`Engine::create_network`], [`Engine::create_endpoint`] and [`Engine::join`].
     pub fn attach(&self, attach: Attach) -> Result<Attached, Error> {
-        let name = &attach.sandbox.name;
+        let Attach { sandbox: spec, endpoints } = attach;
         let sandbox = SandboxId::draw(|bytes| self.random(bytes));
-        let endpoints: Vec<EndpointId> = attach.endpoints.iter().map(|_| self.new_endpoint_id()).collect();
-        let _span = info_span!("libnetwork.Controller.NewSandbox", sid = %sandbox, cid = %name).entered();
+        let connections: Vec<Connection> =
+            endpoints.into_iter().map(|(network, spec)| self.connection(network, spec)).collect();
+        let _span = info_span!("libnetwork.Controller.NewSandbox", sid = %sandbox, cid = %spec.name).entered();
         let created = self.environment.now();
-        self.transact(&format!("create sandbox {name}"), |draft| {
-            self.draft_sandbox(draft, &attach.sandbox, sandbox, created)?;
-            for ((network, spec), id) in attach.endpoints.iter().zip(&endpoints) {
-                self.draft_endpoint(draft, *network, spec, *id)?;
-                self.draft_join(draft, *id, sandbox)?;
+        let survey = self.survey_for(connections.iter().map(|connection| &connection.network))?;
+        self.transact(&format!("create sandbox {}", spec.name), |draft| {
+            self.draft_sandbox(draft, &spec, sandbox, created)?;
+            for connection in &connections {
+                self.draft_connection(draft, connection, sandbox, &survey)?;
             }
             self.bind_ports(draft, sandbox)
         })?;
-        Ok(Attached { sandbox, endpoints })
+        Ok(Attached { sandbox, endpoints: connections.iter().map(|connection| connection.endpoint).collect() })
     }
 
-    /// Creates an endpoint and joins it to a sandbox that is there, in one transaction.
+    /// Creates an endpoint, and its network if that is missing, and joins it to a sandbox that is there: one transaction.
     ///
     /// # Errors
     ///
-    /// Those of [`Engine::create_endpoint`] and [`Engine::join`].
-    pub fn connect(&self, sandbox: SandboxId, network: NetworkId, spec: EndpointSpec) -> Result<EndpointId, Error> {
-        let endpoint = self.new_endpoint_id();
-        let _span = info_span!("libnetwork.sbJoin", eid = %endpoint, sid = %sandbox).entered();
+    /// Those of [`Engine::create_network`], [`Engine::create_endpoint`] and [`Engine::join`].
+    pub fn connect(
+        &self,
+        sandbox: SandboxId,
+        network: impl Into<NetworkTarget>,
+        spec: EndpointSpec,
+    ) -> Result<EndpointId, Error> {
+        let connection = self.connection(network.into(), spec);
+        let _span = info_span!("libnetwork.sbJoin", eid = %connection.endpoint, sid = %sandbox).entered();
+        let survey = self.survey_for([&connection.network])?;
         self.transact(&format!("connect sandbox {sandbox:?}"), |draft| {
-            self.draft_endpoint(draft, network, &spec, endpoint)?;
-            self.draft_join(draft, endpoint, sandbox)?;
+            self.draft_connection(draft, &connection, sandbox, &survey)?;
             self.bind_ports(draft, sandbox)
         })?;
-        Ok(endpoint)
+        Ok(connection.endpoint)
+    }
+
+    fn connection(&self, network: NetworkTarget, spec: EndpointSpec) -> Connection {
+        Connection { network: self.draw_target(network), endpoint: self.new_endpoint_id(), spec }
+    }
+
+    /// Attaches without settling the ports, which is done once for all endpoints of a sandbox.
+    fn draft_connection(
+        &self,
+        draft: &mut Draft<'_>,
+        connection: &Connection,
+        sandbox: SandboxId,
+        survey: &Survey<'_>,
+    ) -> Result<(), Error> {
+        let Connection { network, endpoint, spec } = connection;
+        let network = self.draft_target(draft, network, survey)?;
+        self.draft_endpoint(draft, network, spec, *endpoint)?;
+        self.draft_join(draft, *endpoint, sandbox)
     }
 
     fn draft_sandbox(

@@ -2,10 +2,15 @@
 
 use tracing::{Span, info_span};
 
-use crate::model::{Endpoint, Network, SandboxId};
+use crate::model::{Endpoint, EndpointId, Network, NetworkId, NetworkSpec, SandboxId};
+
+/// The span of creating a network.
+pub(super) fn create_network(spec: &NetworkSpec, nid: NetworkId) -> Span {
+    info_span!("libnetwork.Controller.NewNetwork", %nid, net = %spec.name)
+}
 
 /// The span of making an endpoint, as the network's driver would name it.
-pub(super) fn create_endpoint(network: &Network, eid: crate::model::EndpointId) -> Span {
+pub(super) fn create_endpoint(network: &Network, eid: EndpointId) -> Span {
     let nid = network.id;
     match network.spec.driver.as_str() {
         "bridge" => info_span!("libnetwork.drivers.bridge.CreateEndpoint", %nid, %eid),
@@ -14,7 +19,7 @@ pub(super) fn create_endpoint(network: &Network, eid: crate::model::EndpointId) 
 }
 
 /// The span of attaching an endpoint to a sandbox.
-pub(super) fn join(network: &Network, eid: crate::model::EndpointId, sandbox: SandboxId) -> Span {
+pub(super) fn join(network: &Network, eid: EndpointId, sandbox: SandboxId) -> Span {
     let nid = network.id;
     let key = sandbox.short();
     match network.spec.driver.as_str() {

@@ -48,9 +48,11 @@ fn gives_the_lowest_first_for_every_length() {
     check("192.168.0.0/31", 2, "192.168.0.0", "192.168.0.1");
     check("192.168.0.0/32", 1, "192.168.0.0", "192.168.0.0");
     check("fd00::/120", 255, "fd00::1", "fd00::ff");
-    check("fd00::/127", 1, "fd00::1", "fd00::1");
-    check("fd00::/128", 0, "", "");
-    check("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128", 0, "", "");
+    check("fd00::/126", 3, "fd00::1", "fd00::3");
+    check("fd00::/127", 2, "fd00::", "fd00::1");
+    check("fd00::/128", 1, "fd00::", "fd00::");
+    let last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+    check(&format!("{last}/128"), 1, last, last);
     for length in 11..=20 {
         let text = format!("10.0.0.0/{length}");
         assert_eq!(take_all(&mut AddressSet::new(), &pool(&text), 2), ["10.0.0.1", "10.0.0.2"]);
@@ -169,7 +171,8 @@ fn status_counts() {
     check("10.0.0.0", "10.0.0.0/31", 1, 1);
     check("", "fd00::/64", 1, u64::MAX);
     check("", "fd00::/8", 1, u64::MAX);
-    check("fd00::1", "fd00::/128", 1, 0);
+    check("fd00::1", "fd00::/127", 1, 1);
+    check("fd00::", "fd00::/128", 1, 0);
 }
 
 proptest! {
@@ -177,7 +180,7 @@ proptest! {
     /// twice, none is lost, kept-back ones are never given, and the count always adds up.
     #[test]
     fn nothing_twice_and_nothing_lost(
-        text in prop::sample::select(vec!["10.0.0.0/28", "10.0.0.0/31", "10.0.0.0/27>10.0.0.8/29", "fd00::/124"]),
+        text in prop::sample::select(vec!["10.0.0.0/28", "10.0.0.0/31", "10.0.0.0/27>10.0.0.8/29", "fd00::/124", "fd00::/127"]),
         serial in any::<bool>(),
         steps in prop::collection::vec((0u8..4, any::<prop::sample::Index>()), 0..120),
     ) {

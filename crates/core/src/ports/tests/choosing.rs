@@ -17,19 +17,18 @@ fn range(first: u16, last: u16) -> PortRange {
     PortRange::new(first, last).expect("in order")
 }
 
-/// An allocator as the engine is one: chooses, marks, remembers the cursor.
+/// An allocator as the engine is one: chooses and marks.
 #[derive(Default)]
 struct Host {
     index: PortIndex,
     busy: Vec<BusyPort>,
     reserved: Ranges<u16>,
-    cursor: Option<u16>,
 }
 
 impl Host {
     fn ask(&mut self, ips: &str, proto: PortProto, choice: PortChoice<'_>) -> Result<u16, PortError> {
         let addresses: Vec<IpAddr> = ips.split_whitespace().map(ip).collect();
-        let query = PortQuery { addresses: &addresses, proto, choice, busy: &self.busy, cursor: self.cursor };
+        let query = PortQuery { addresses: &addresses, proto, choice, busy: &self.busy };
         let port = choose(&self.index, &query)?;
         let last = match choice {
             PortChoice::Exactly(range) => range.last(),
@@ -50,9 +49,7 @@ impl Host {
     fn ephemeral(&mut self, ips: &str, first: u16, last: u16) -> String {
         let reserved = self.reserved.clone();
         let choice = PortChoice::Ephemeral { range: range(first, last), reserved: &reserved };
-        let port = self.ask(ips, PortProto::Tcp, choice);
-        self.cursor = port.clone().ok().or(self.cursor);
-        shown(port)
+        shown(self.ask(ips, PortProto::Tcp, choice))
     }
 
     fn release(&mut self, ips: &str, port: u16) {
@@ -112,7 +109,7 @@ fn addresses_are_independent_and_ranges_end() {
     assert_eq!(
         shown(choose(
             &PortIndex::new(),
-            &PortQuery { addresses: &[], proto: PortProto::Tcp, choice: PortChoice::Exact(1), busy: &[], cursor: None }
+            &PortQuery { addresses: &[], proto: PortProto::Tcp, choice: PortChoice::Exact(1), busy: &[] }
         )),
         "no host address to take a port on"
     );
@@ -210,15 +207,15 @@ fn free_by_rule(held: &Held, address: IpAddr, proto: PortProto, port: u16) -> bo
 }
 
 proptest! {
-    /// No port is given twice, none is lost, and the choice is the first free one after the cursor by the written rule.
+    /// No port is given twice, none is lost, and the choice is the first free one by the written rule.
     #[test]
     fn nothing_twice_and_nothing_lost(steps in prop::collection::vec(
-        (0u8..3, prop::sample::subsequence(vec!["0.0.0.0", "10.0.0.1", "10.0.0.2", "::", "fd00::1"], 1..=3), any::<bool>(), prop::option::of(1u16..8), any::<prop::sample::Index>()),
+        (0u8..3, prop::sample::subsequence(vec!["0.0.0.0", "10.0.0.1", "10.0.0.2", "::", "fd00::1"], 1..=3), any::<bool>(), any::<prop::sample::Index>()),
         0..80,
     )) {
         let (mut index, mut held, mut leases) = (PortIndex::new(), Held::new(), Vec::new());
         let busy = [(ip("10.0.0.2"), PortProto::Tcp, 3)];
-        for (step, ips, tcp, cursor, which) in steps {
+        for (step, ips, tcp, which) in steps {
             if step == 0 && !leases.is_empty() {
                 let (addresses, proto, port): (Vec<IpAddr>, _, u16) = leases.swap_remove(which.index(leases.len()));
                 index.remove_all(&addresses, proto, port..=port);
@@ -232,10 +229,9 @@ proptest! {
                 if alone { addresses.push(address); }
             }
             let proto = if tcp { PortProto::Tcp } else { PortProto::Udp };
-            let query = PortQuery { addresses: &addresses, proto, choice: PortChoice::FirstOf(range(1, 6)), busy: &busy, cursor };
+            let query = PortQuery { addresses: &addresses, proto, choice: PortChoice::FirstOf(range(1, 6)), busy: &busy };
             let blocked: Held = held.iter().chain(&busy).copied().collect();
-            let start = cursor.filter(|c| *c <= 6).unwrap_or(6);
-            let expected = (start + 1..=6).chain(1..=start).find(|port| addresses.iter().all(|a| free_by_rule(&blocked, *a, proto, *port)));
+            let expected = (1..=6).find(|port| addresses.iter().all(|a| free_by_rule(&blocked, *a, proto, *port)));
             let chosen = choose(&index, &query).ok();
             prop_assert_eq!(chosen, expected);
             if let Some(port) = chosen {

@@ -66,7 +66,10 @@ pub(in crate::linux) fn forget_flows(flows: &[FlowFilter]) {
     if flows.is_empty() || !any_flows() {
         return;
     }
-    let forget = |socket: &mut Socket| flows.iter().try_for_each(|filter| conntrack::delete(socket, filter).map(drop));
+    let forget = |socket: &mut Socket| match flows {
+        [one] => conntrack::delete(socket, one).map(drop),
+        all => conntrack::delete_any(socket, all).map(drop),
+    };
     if let Err(error) = Socket::open(Protocol::Netfilter).and_then(|mut socket| forget(&mut socket)) {
         tracing::warn!(%error, "tracked flows could not be forgotten");
     }

@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketType, ipproto, socket};
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Proto {
     Tcp,
     Udp,

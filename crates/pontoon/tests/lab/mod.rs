@@ -1,6 +1,10 @@
 //! A host with networks, sandboxes on them and an outside world, and questions that are asked with real packets.
 
-use std::collections::BTreeMap;
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+mod probe;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -8,11 +12,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use expect_test::Expect;
-use pontoon::{Attach, Config, Controller, EndpointSpec, Error, Network, NetworkSpec, Sandbox, SandboxSpec};
+use pontoon::{Attach, Config, Controller, EndpointSpec, Network, NetworkSpec, PortProto, Sandbox, SandboxSpec};
 use pontoon_netlink::netns::{Namespace, Visit, Visitor};
 use pontoon_testkit::{Feature, isolated, require, run};
 
-use crate::probe::{self, Proto, Question};
+use probe::{Proto, Question};
 
 /// The port that every place serves; nobody publishes it.
 pub(crate) const OPEN: u16 = 7000;
@@ -78,19 +82,37 @@ impl Lab {
         self.controller.create_network(spec).expect("a network")
     }
 
-    /// Attaches a new sandbox to a network, lets it serve [`OPEN`] and makes it a place.
+    /// Makes a network with `web`, which publishes ports, and its neighbour `near`.
+    pub(crate) fn neighbours(&mut self, spec: NetworkSpec, ports: &[&str]) -> Network {
+        let network = self.network(spec);
+        self.sandbox("web", &network, ports);
+        self.sandbox("near", &network, &[]);
+        network
+    }
+
+    /// Attaches a new sandbox to a network and makes it a place; it serves [`OPEN`] and what it publishes.
     pub(crate) fn sandbox(&mut self, name: &str, network: &Network, ports: &[&str]) -> Sandbox {
-        let sandbox = self.attach(name, network, ports).expect("attaches");
+        let published = ports.iter().map(|port| port.parse().expect("a port")).collect();
+        let sandbox = SandboxSpec { ports: published, ..SandboxSpec::new(name) };
+        let endpoints = vec![(network.id().into(), EndpointSpec::new(name))];
+        let sandbox = self.controller.attach(Attach { sandbox, endpoints }).expect("attaches");
         self.enter(name);
         self.await_gateways(name, network);
         sandbox
     }
 
-    /// Makes the namespace that a sandbox has now a place, and lets it serve [`OPEN`].
+    /// Makes the namespace that a sandbox has now a place, and lets it serve there.
     pub(crate) fn enter(&mut self, name: &str) {
         let sandbox = self.controller.sandbox_of(name).expect("a sandbox");
         self.places.insert(name.to_owned(), Namespace::open(sandbox.key()).expect("its namespace"));
-        self.serve(name, Proto::Tcp, OPEN);
+        let bindings = sandbox.endpoints()[0].info().expect("an endpoint").ports;
+        let published = bindings.iter().flat_map(|binding| {
+            let proto = if binding.proto == PortProto::Udp { Proto::Udp } else { Proto::Tcp };
+            (0..binding.count).map(move |more| (proto, binding.container_port + more))
+        });
+        // Of each there is a binding for either family.
+        let served: BTreeSet<(Proto, u16)> = published.chain([(Proto::Tcp, OPEN)]).collect();
+        served.into_iter().for_each(|(proto, port)| self.serve(name, proto, port));
     }
 
     /// Waits until packets pass: the kernel starts an interface's queue a moment after it was set up.
@@ -100,15 +122,6 @@ impl Lab {
             let passes = |_| self.answers(&[&question]).ends_with("answered\n");
             assert!((0..10).any(passes), "{name} does not reach its gateway");
         }
-    }
-
-    /// Attaches a sandbox that nobody asks anything.
-    pub(crate) fn attach(&self, name: &str, network: &Network, ports: &[&str]) -> Result<Sandbox, Error> {
-        let mut spec = SandboxSpec::new(name);
-        for port in ports {
-            spec = spec.publish(port.parse()?);
-        }
-        self.controller.attach(Attach { sandbox: spec, endpoints: vec![(network.id(), EndpointSpec::new(name))] })
     }
 
     /// Returns a place's address: a sandbox's own, or the one by which host and outside know each other.
@@ -125,7 +138,7 @@ impl Lab {
     }
 
     /// Answers whoever connects to a port of a place, until the test ends.
-    pub(crate) fn serve(&self, place: &str, proto: Proto, port: u16) {
+    fn serve(&self, place: &str, proto: Proto, port: u16) {
         let name = format!("{place}:{port}");
         let opened = self.visitor.visit(&self.places[place], move || proto.open(port));
         proto.serve(opened.expect("a visit").expect("the port is free there"), name);
