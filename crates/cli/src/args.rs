@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{completion, demo, doctor, endpoint, man, network, port, repair, run, sandbox};
+use crate::commands::{
+    completion, demo, doctor, endpoint, man, network, oci_hook, port, repair, resolver, run, sandbox, stats,
+};
 
 /// Gives containers their network.
 #[derive(Debug, Parser)]
@@ -91,6 +93,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Endpoint(endpoint::Endpoint),
     Port(port::Port),
+    Stats(stats::Stats),
+    OciHook(oci_hook::OciHook),
     Doctor(doctor::Doctor),
     Repair(repair::Repair),
     Completion(completion::Completion),
@@ -100,4 +104,5 @@ pub(crate) enum Command {
     /// Keep the namespaces that an ordinary user's commands share
     #[command(hide = true)]
     Hold,
+    Resolver(resolver::Resolver),
 }

@@ -1,5 +1,7 @@
 //! Opening the controller, and changing things with it or showing what would change.
 
+use std::cell::OnceCell;
+
 use pontoon::{Config, Controller, Error, PlannedStep, Preview};
 use serde::Serialize;
 
@@ -8,10 +10,13 @@ use crate::errors::Failure;
 use crate::output;
 use crate::progress::Spinner;
 use crate::settings::Settings;
+use crate::signals::{Watch, status_of};
 
 /// What a command works with.
 pub(crate) struct Context {
     pub(crate) settings: Settings,
+    /// Takes signals from the first change on: what is begun is brought to its end.
+    signals: OnceCell<Watch>,
 }
 
 /// What `--plan` prints with `--format json`.
@@ -24,6 +29,11 @@ struct PlanDocument<'a> {
 }
 
 impl Context {
+    /// Begins.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, signals: OnceCell::new() }
+    }
+
     /// Opens the controller to change something, or with `--plan` to look only; waits for others that use the same state.
     pub(crate) fn open(&self) -> Result<Controller, Failure> {
         self.open_as(self.settings.config())
@@ -73,7 +83,9 @@ impl Context {
         doing: &str,
         work: impl FnOnce(&Controller) -> Result<T, Error>,
     ) -> Result<Option<T>, Failure> {
+        // Whoever is interrupted before, while others use the state, has done nothing yet.
         let controller = self.open_as(config)?;
+        self.hold_signals()?;
         let changed = self.change_with(&controller, doing, work);
         // What goes on in the background must not be cut short by the end of this process.
         let settled = controller.settle();
@@ -82,6 +94,30 @@ impl Context {
         settled?;
         drop(stopped?);
         Ok(changed)
+    }
+
+    /// Notes signals that ask to end from now on, instead of ending in the middle of a change.
+    fn hold_signals(&self) -> Result<(), Failure> {
+        if !self.settings.plan && self.signals.get().is_none() {
+            let watch = Watch::start().map_err(|error| Failure::because("cannot take signals", error))?;
+            // Nobody else sets it: a context stays in its thread.
+            let _ = self.signals.set(watch);
+        }
+        Ok(())
+    }
+
+    /// Returns the signal that asked to end while something was being changed: nothing more should be begun.
+    pub(crate) fn ending(&self) -> Option<i32> {
+        self.signals.get().and_then(Watch::ending)
+    }
+
+    /// Returns the exit status of a command that did its work: that of a signal, if one asked to end meanwhile.
+    pub(crate) fn conclude(&self, status: u8) -> u8 {
+        let Some(signal) = self.ending() else { return status };
+        if !self.settings.quiet && !self.json() {
+            anstream::eprintln!("note: interrupted: what was begun is done, and nothing more was begun");
+        }
+        status_of(signal)
     }
 
     /// Does the same with a controller that is open, and stays so.

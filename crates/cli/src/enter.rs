@@ -9,6 +9,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread;
 
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags};
 
 /// A network namespace that threads can be sent to.
@@ -54,6 +56,27 @@ pub(crate) fn on_a_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) 
 pub(crate) fn separate(flags: UnshareFlags) -> io::Result<()> {
     assert!(!flags.contains(UnshareFlags::FILES), "descriptors are shared by everybody");
     Ok(rustix::thread::unshare(flags)?)
+}
+
+/// Puts files in the place of others for the calling thread and what it starts: in a mount namespace of its own. Returns the
+/// targets that do not exist, which are passed over.
+pub(crate) fn cover<'a>(files: &[(&Path, &'a Path)]) -> io::Result<Vec<&'a Path>> {
+    separate(UnshareFlags::NEWNS)?;
+    // What is mounted here stays here; what goes outside goes here too.
+    mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
+    let mut missing = Vec::new();
+    for (file, target) in files {
+        if !file.exists() {
+            return Err(io::Error::other(format!("{} is missing: `pontoon repair` makes it", file.display())));
+        }
+        match mount_bind(*file, *target) {
+            Err(Errno::NOENT) => missing.push(*target),
+            mounted => mounted.map_err(|errno| {
+                io::Error::other(format!("cannot mount {} over {}: {errno}", file.display(), target.display()))
+            })?,
+        }
+    }
+    Ok(missing)
 }
 
 /// Moves this process, which must have one thread only, into the user, network and mount namespaces of another.

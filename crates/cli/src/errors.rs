@@ -205,6 +205,7 @@ fn hint(error: &pontoon::Error) -> Option<&'static str> {
             "move the file away to start afresh; `pontoon repair --purge` then removes what is left on the host"
         }
         E::Store(StoreError::Io { .. }) => "check the directory's permissions and free space, or give --root DIR",
+        E::Restless { .. } => "stop what holds the ports, or name a host port or a range elsewhere: -p HOST:CONTAINER",
         E::LeftBehind { .. } => "`pontoon repair` tries again",
         E::Apply { source, .. } => return host_hint(&source.cause),
         E::Host(error) => return host_hint(error),

@@ -18,7 +18,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use pontoon::{Owner, is_alive};
+use pontoon::{Owner, is_alive, myself};
 use rustix::process::{Pid, PidfdFlags, Signal, getegid, geteuid, pidfd_open, pidfd_send_signal};
 use rustix::thread::UnshareFlags;
 
@@ -106,7 +106,7 @@ fn pid_path(run_dir: &Path) -> PathBuf {
 fn running(run_dir: &Path) -> Option<OwnedFd> {
     let text = fs::read_to_string(pid_path(run_dir)).ok()?;
     let (pid, started) = text.trim().split_once(' ')?;
-    let owner = Owner { pid: pid.parse().ok()?, started: started.parse().ok()? };
+    let owner = Owner { pid: pid.parse().ok()?, started: started.parse().ok()?, ..myself() };
     let holder = pidfd_open(Pid::from_raw(owner.pid.try_into().ok()?)?, PidfdFlags::empty()).ok()?;
     is_alive(owner).then_some(holder)
 }

@@ -1,6 +1,7 @@
 //! Where things are: flags, then the environment, then defaults of the system or of the user.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -51,11 +52,22 @@ impl Settings {
         })
     }
 
+    /// Returns the command line of the process that answers containers' questions for names.
+    pub(crate) fn resolver(&self) -> [OsString; 4] {
+        resolver(&self.run_dir)
+    }
+
     /// Returns the controller's configuration: it does its work and leaves.
     pub(crate) fn config(&self) -> Config {
-        let config = Config::new(&self.root).run_dir(&self.run_dir).deadline(self.wait).passing();
+        let config =
+            Config::new(&self.root).run_dir(&self.run_dir).deadline(self.wait).passing().names(self.resolver());
         if self.rootless { config.renewed_namespace() } else { config }
     }
+}
+
+/// Returns the command line of the process that answers the sandboxes of a run directory.
+pub(crate) fn resolver(run_dir: &Path) -> [OsString; 4] {
+    ["/proc/self/exe".into(), "--run-dir".into(), run_dir.into(), "resolver".into()]
 }
 
 /// Returns whether this process may change the network of the namespaces it is in.

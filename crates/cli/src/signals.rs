@@ -11,6 +11,8 @@ use rustix::termios::tcgetpgrp;
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::{Handle, Signals};
 
+use crate::errors::OURS;
+
 const PASSED_ON: [i32; 7] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
 /// Those that ask to end; noticed before the command runs, they undo what was done.
 const ENDING: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
@@ -68,6 +70,11 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.handle.close();
     }
+}
+
+/// Returns the exit status of who ends because of a signal, as a shell says it.
+pub(crate) fn status_of(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(OURS)
 }
 
 fn take(shared: &Mutex<Shared>, signal: i32) {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use pontoon::{EndpointSpec, IfName, MacAddr, PortSpec};
+use pontoon::{EndpointSpec, IfName, MacAddr, PortSpec, on_link};
 
 /// Reads `KEY=VALUE`.
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
@@ -50,7 +50,8 @@ impl FromStr for Ports {
     }
 }
 
-/// A network to join, and how: `NET[,ip=A][,ip6=A][,mac=M][,ifname=I][,gw-priority=N][,opt=K=V]`.
+/// A network to join, and how: `NET[,ip=A][,ip6=A][,mac=M][,ifname=I][,gw-priority=N][,alias=N][,link=S:A]
+/// [,link-local-ip=A][,opt=K=V]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Joining {
     pub(crate) network: String,
@@ -87,15 +88,42 @@ fn set(endpoint: &mut EndpointSpec, key: &str, value: &str) -> Result<(), String
             let (key, value) = key_value(value)?;
             endpoint.options.insert(key, value);
         }
-        "alias" | "link" | "link-local-ip" => return Err(not_yet(key)),
-        _ => return Err(format!("unknown key {key:?}, the keys are ip, ip6, mac, ifname, gw-priority and opt")),
+        "alias" => endpoint.dns_names.push(alias(value)?),
+        "link" => endpoint.links.push(link(value)?),
+        "link-local-ip" => endpoint.link_local.push(link_local(value)?),
+        _ => {
+            return Err(format!(
+                "unknown key {key:?}, the keys are ip, ip6, mac, ifname, gw-priority, alias, link, link-local-ip and opt"
+            ));
+        }
     }
     Ok(())
 }
 
-/// Says that an option belongs to a part that this version does not have.
-pub(crate) fn not_yet(option: &str) -> String {
-    format!("{option} is not supported yet: this version has no name service")
+/// Reads a name by which others find a sandbox.
+pub(crate) fn alias(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        true => Err(format!("{text:?} is not a name")),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// Reads `SANDBOX[:ALIAS]`: what another sandbox is called here, and its name.
+pub(crate) fn link(text: &str) -> Result<(String, String), String> {
+    let (sandbox, called) = text.split_once(':').unwrap_or((text, text));
+    match (alias(called), alias(sandbox)) {
+        (Ok(called), Ok(sandbox)) => Ok((called, sandbox)),
+        _ => Err(format!("{text:?} is no link, write SANDBOX or SANDBOX:ALIAS")),
+    }
+}
+
+/// Reads a link-local address, `ADDRESS[/LENGTH]`: without a length it is that of its family's link.
+pub(crate) fn link_local(text: &str) -> Result<IpNet, String> {
+    let prefix = match text.contains('/') {
+        true => text.parse().ok(),
+        false => text.parse().ok().map(on_link),
+    };
+    prefix.ok_or_else(|| format!("{text} is not a link-local address, such as 169.254.7.7 or fe80::7"))
 }
 
 /// Reads an IPv4 address.
@@ -127,12 +155,18 @@ mod tests {
 
     #[test]
     fn a_network_is_joined_as_described() {
-        let joining: Joining = "front,ip=10.0.0.9,ip6=fd00::9,ifname=lan0,gw-priority=-3,opt=a=b=c".parse().unwrap();
+        let joining: Joining =
+            "front,ip=10.0.0.9,ip6=fd00::9,ifname=lan0,gw-priority=-3,alias=www,link=db:store,link-local-ip=169.254.7.7,opt=a=b=c"
+                .parse()
+                .unwrap();
         assert_eq!(joining.network, "front");
         assert_eq!(joining.endpoint.ipv4, Some(Ipv4Addr::new(10, 0, 0, 9)));
         assert_eq!(joining.endpoint.ifname.unwrap().as_str(), "lan0");
         assert_eq!(joining.endpoint.priority, -3);
         assert_eq!(joining.endpoint.options["a"], "b=c");
+        assert_eq!(joining.endpoint.link_local, ["169.254.7.7/16".parse().unwrap()]);
+        assert_eq!(joining.endpoint.dns_names, ["www"]);
+        assert_eq!(joining.endpoint.links, [("store".to_owned(), "db".to_owned())]);
     }
 
     #[test]
@@ -142,9 +176,10 @@ mod tests {
         assert_eq!(refused("a,ip"), "\"ip\" has no value, write KEY=VALUE");
         assert_eq!(refused("a,ip=fd00::1"), "fd00::1 is not an IPv4 address");
         assert_eq!(refused("a,colour=red"), {
-            "unknown key \"colour\", the keys are ip, ip6, mac, ifname, gw-priority and opt"
+            "unknown key \"colour\", the keys are ip, ip6, mac, ifname, gw-priority, alias, link, link-local-ip and opt"
         });
         assert!(refused("a,ifname=a/b").contains("a/b"));
-        assert_eq!(refused("a,alias=db"), "alias is not supported yet: this version has no name service");
+        assert_eq!(refused("a,alias="), "\"\" is not a name");
+        assert_eq!(refused("a,link=:x"), "\":x\" is no link, write SANDBOX or SANDBOX:ALIAS");
     }
 }

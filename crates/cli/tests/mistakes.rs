@@ -220,10 +220,10 @@ fn names() {
             hint: `pontoon network ls` shows the networks"#]],
         );
         mistake(
-            &["sandbox", "create", "s", "--network", "there,alias=db"],
+            &["sandbox", "create", "s", "--network", "there,link=:db"],
             2,
             &expect![
-                "error: invalid value 'there,alias=db' for '--network <NET>': alias is not supported yet: this version has no name service"
+                "error: invalid value 'there,link=:db' for '--network <NET>': \":db\" is no link, write SANDBOX or SANDBOX:ALIAS"
             ],
         );
         mistake(
@@ -249,9 +249,9 @@ fn names() {
             hint: `pontoon sandbox ls` shows the sandboxes"#]],
         );
         mistake(
-            &["network", "connect", "there", "web", "--alias", "db"],
+            &["network", "connect", "there", "web", "--alias", "d b"],
             2,
-            &expect!["error: --alias is not supported yet: this version has no name service"],
+            &expect!["error: invalid value 'd b' for '--alias <NAME>': \"d b\" is not a name"],
         );
         mistake(
             &["network", "connect", "there", "web"],
@@ -395,6 +395,73 @@ fn stores() {
             assert!(damaged.stderr.contains("cannot be read"), "{damaged:?}");
             assert_eq!(fs::read(&file).unwrap(), content, "it must stay as it was");
         }
+
+        // A database that panics on pages which contradict each other is no reason to show that.
+        let mut found = 0;
+        for page in 1..whole.len() / 4096 {
+            for arguments in [&["network", "ls"][..], &["network", "create", "other"]] {
+                let mut altered = whole.clone();
+                altered[page * 4096] ^= 0xff;
+                fs::write(&file, &altered).unwrap();
+                let ran = pontoon(arguments);
+                assert!(!ran.stderr.contains("panicked"), "{page} {arguments:?}: {ran:?}");
+                assert!(ran.status == 0 || ran.stderr.starts_with("error: "), "{page} {arguments:?}: {ran:?}");
+                found += usize::from(ran.status == 1 && ran.stderr.contains("its pages contradict each other"));
+            }
+        }
+        assert!(found > 0, "no page mattered");
+    });
+}
+
+#[test]
+fn unknown_flags() {
+    isolated(|| {
+        ok(&["sandbox", "create", "web"]);
+        mistake(
+            &["run", "-p", "8080:80", "--publsh", "90:90", "--", "true"],
+            2,
+            &expect![[r#"
+                error: unexpected argument '--publsh' found
+
+                  tip: a similar argument exists: '--publish'
+                  tip: to pass '--publsh' as a value, use '-- --publsh'
+
+                Usage: pontoon run --publish <SPEC> <COMMAND>..."#]],
+        );
+        mistake(
+            &["run", "-z", "true"],
+            2,
+            &expect![[r#"
+            error: unexpected argument '-z' found
+
+              tip: to pass '-z' as a value, use '-- -z'
+
+            Usage: pontoon run [OPTIONS] <COMMAND>..."#]],
+        );
+        mistake(
+            &["sandbox", "exec", "web", "--hostnam", "x", "true"],
+            2,
+            &expect![[r#"
+            error: unexpected argument '--hostnam' found
+
+              tip: to pass '--hostnam' as a value, use '-- --hostnam'
+
+            Usage: pontoon sandbox exec <SANDBOX> <COMMAND>..."#]],
+        );
+        mistake(
+            &["sandbox", "exec", "--nonesuch", "web", "true"],
+            2,
+            &expect![[r#"
+            error: unexpected argument '--nonesuch' found
+
+              tip: to pass '--nonesuch' as a value, use '-- --nonesuch'
+
+            Usage: pontoon sandbox exec [OPTIONS] <SANDBOX> <COMMAND>..."#]],
+        );
+        // Of the command, whatever they are, and so is what follows `--`.
+        assert_eq!(ok(&["sandbox", "exec", "web", "echo", "-p", "--publsh"]), "-p --publsh\n");
+        assert_eq!(ok(&["sandbox", "exec", "web", "--", "echo", "--", "-z"]), "-- -z\n");
+        assert_eq!(pontoon(&["sandbox", "exec", "web", "--", "-z"]).status, 127);
     });
 }
 

@@ -126,6 +126,34 @@ fn what_a_killed_command_left_is_shown_and_put_right_by_the_next_change() {
     });
 }
 
+#[test]
+fn a_plan_tells_what_would_fail() {
+    isolated(|| {
+        ok(&["network", "create", "back", "--subnet", "10.2.0.0/24"]);
+        ok(&["network", "create", "front", "--subnet", "10.1.0.0/24"]);
+        ok(&["sandbox", "create", "web", "--network", "front"]);
+        let before = settled();
+        let planned = |arguments: &[&str]| pontoon(&[&["--plan"], arguments].concat());
+        let alone = ok(&["--plan", "network", "rm", "back"]);
+        assert!(alone.contains("- bridge pn-"), "{alone}");
+        let some = planned(&["network", "rm", "front", "nonesuch", "back"]);
+        assert_eq!((some.status, some.stdout.as_str()), (1, alone.as_str()), "{some:?}");
+        expect![[r#"
+            error: network front has active endpoints (name:"web" id:"ID")
+            hint: disconnect them with `pontoon network disconnect`, or remove their sandboxes
+            error: network nonesuch not found
+            hint: `pontoon network ls` shows the networks
+        "#]]
+        .assert_eq(&common::without_ids(&some.stderr));
+        for arguments in [&["network", "rm", "front"][..], &["network", "rm", "nonesuch"], &["sandbox", "rm", "nope"]] {
+            let refused = planned(arguments);
+            assert!(refused.status == 1 && refused.stdout.is_empty() && !refused.stderr.is_empty(), "{refused:?}");
+        }
+        assert_eq!(ok(&["--plan", "sandbox", "rm", "--force", "nope"]), "");
+        like_before(&before);
+    });
+}
+
 /// A record whose kernel half is not there is what a crash leaves between the commit and the steps.
 #[test]
 fn unfinished_records_are_named() {

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use common::{command, eventually, json, like_before, ok, pontoon, signal, snapshot, start};
-use pontoon_testkit::{isolated, run};
+use pontoon_testkit::{Feature, isolated, require, run};
 
 /// Makes a namespace `outside` that reaches the test's namespace at 192.0.2.1.
 fn outside() {
@@ -78,6 +78,67 @@ fn a_killed_run_is_cleaned_up_by_the_next_change() {
         assert_eq!(json(&["sandbox", "ls"])[0]["Name"], "other");
         ok(&["sandbox", "rm", "other"]);
         like_before(&before);
+    });
+}
+
+/// Tracks a UDP flow from outside to a port that is published on an address.
+fn track(port: &str, address: &str) {
+    let flow = format!(
+        "-p udp -s 192.0.2.9 -d 192.0.2.1 --sport 4000 --dport {port} --reply-src {address} --reply-dst 192.0.2.9 \
+         --reply-port-src 53 --reply-port-dst 4000"
+    );
+    run("conntrack", &["-I", "--timeout", "600"].into_iter().chain(flow.split_whitespace()).collect::<Vec<_>>());
+}
+
+#[test]
+fn flows_of_a_killed_sandbox_do_not_reach_the_next_tenant() {
+    isolated(|| {
+        if !require(Feature::Conntrack) {
+            return;
+        }
+        ok(&["network", "create", "front", "--subnet", "10.1.0.0/24"]);
+        ok(&["sandbox", "create", "stays", "--network", "front,ip=10.1.0.2", "-p", "5352:53/udp"]);
+        ok(&["sandbox", "create", "goes", "--network", "front,ip=10.1.0.3", "-p", "5353:53/udp"]);
+        let namespaces = || fs::read_dir("/run/pontoon/netns").unwrap().count();
+        let mut removing = start(&["sandbox", "rm", "goes"]);
+        eventually("the commit", || namespaces() == 1);
+        removing.kill().unwrap();
+        removing.wait().unwrap();
+        // Killed a moment earlier, it leaves its mark and the flows.
+        fs::write("/run/state/in-use", "").unwrap();
+        track("5352", "10.1.0.2");
+        track("5353", "10.1.0.3");
+        ok(&["repair"]);
+        let tracked = run("conntrack", &["-L", "-p", "udp"]);
+        assert!(tracked.contains("src=10.1.0.2 "), "{tracked}");
+        assert!(!tracked.contains("10.1.0.3"), "{tracked}");
+        assert_eq!(json(&["sandbox", "ls"]).as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_change_that_is_interrupted_is_brought_to_its_end() {
+    isolated(|| {
+        let names: Vec<String> = (0..30).map(|number| format!("s{number}")).collect();
+        ok(&["network", "create", "front", "--subnet", "10.1.0.0/24"]);
+        for name in &names {
+            ok(&["sandbox", "create", name, "--network", "front"]);
+        }
+        let namespaces = || fs::read_dir("/run/pontoon/netns").unwrap().count();
+        let mut arguments = vec!["sandbox", "rm"];
+        arguments.extend(names.iter().map(String::as_str));
+        let removing = start(&arguments);
+        eventually("the first removal", || namespaces() < 30);
+        let ended = signal(removing, "INT");
+        assert_eq!(ended.status, 128 + 2, "{ended:?}");
+        assert_eq!(ended.stderr, "note: interrupted: what was begun is done, and nothing more was begun\n");
+        let gone: Vec<&str> = ended.stdout.lines().collect();
+        assert!(!gone.is_empty() && gone.len() < 30, "{gone:?}");
+        let left = json(&["sandbox", "ls"]);
+        assert_eq!(left.as_array().unwrap().len(), 30 - gone.len());
+        assert_eq!(namespaces(), 30 - gone.len());
+        assert!(!fs::exists("/run/state/in-use").unwrap());
+        assert_eq!(pontoon(&["doctor", "-q"]).stdout, "");
     });
 }
 

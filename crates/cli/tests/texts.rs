@@ -24,6 +24,15 @@ fn every_command_has_a_page() {
 }
 
 #[test]
+fn a_plan_writes_no_pages() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("man");
+    let path = path.to_str().unwrap();
+    assert_eq!(ok(&["--plan", "man", path]), format!("+ manual pages in {path}\n"));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn the_version_is_told() {
     let version = concat!("pontoon ", env!("CARGO_PKG_VERSION"), "\n");
     assert_eq!(ok(&["version"]), version);

@@ -1,12 +1,14 @@
 //! Errors: what went wrong as data, and its kind, which is all that front ends map to a status.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::drivers::OptionError;
 use crate::engine::{ApplyError, HostError, StoreError};
+use crate::files::FileError;
 use crate::ipam::IpamError;
-use crate::model::{IdError, NameError};
+use crate::model::{IdError, NameError, SettingError};
 use crate::objects::{Clash, Op};
 use crate::ports::PortError;
 
@@ -53,12 +55,18 @@ pub enum Error {
     /// Driver options.
     #[error(transparent)]
     Option(#[from] OptionError),
+    /// A kernel setting of an interface.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// A name or a small value.
     #[error(transparent)]
     Name(#[from] NameError),
     /// An identifier.
     #[error(transparent)]
     Id(#[from] IdError),
+    /// A container's files, or what shall stand in them.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Two parts of the state cannot be true together.
     #[error(transparent)]
     Clash(#[from] Clash),
@@ -105,6 +113,29 @@ pub enum Error {
         /// The one that was asked for.
         given: String,
     },
+    /// A state whose sandboxes are mounted in another mount namespace of this boot, which is or may be in use.
+    #[error(
+        "this state's sandboxes are mounted in another mount namespace, {}: run the command there ({})",
+        .pid.map_or("and it cannot be told from here who uses it".to_owned(), |pid| format!("that of process {pid}")),
+        .pid.map_or("in the PID namespace of its processes".to_owned(), |pid| format!("`nsenter -t {pid} -m COMMAND`"))
+    )]
+    OtherMounts {
+        /// A process that is in it, if one can be seen.
+        pid: Option<u32>,
+    },
+    /// A run directory that belongs to another state directory, of which this one may be a copy.
+    #[error(
+        "the run directory {run_dir} belongs to the state directory {kept}, of which {given} is at most a copy: use {kept} \
+         (--root), or remove it if {given} is to take its place"
+    )]
+    OtherOwner {
+        /// The run directory.
+        run_dir: String,
+        /// The state directory that it belongs to.
+        kept: String,
+        /// The one that was asked for.
+        given: String,
+    },
     /// The controller was opened to look only.
     #[error("{label}: this controller only looks (Config::read_only): open one that may change things")]
     ReadOnly {
@@ -119,13 +150,16 @@ pub enum Error {
         /// How long it waited.
         waited: Duration,
     },
-    /// The outside kept refusing what was chosen.
-    #[error("{label}: gave up after {rounds} choices that the host refused")]
+    /// Other programs hold every host port that was chosen.
+    #[error("{label}: gave up after {rounds} choices of host ports that other programs hold")]
     Restless {
         /// What was being done.
         label: String,
-        /// How many rounds were tried.
+        /// How many choices were tried.
         rounds: usize,
+        /// The last refusal, which names the port.
+        #[source]
+        last: Box<HostError>,
     },
     /// What an operation did stands, but something remains to be removed.
     #[error("{label} is done, but {} left behind: {left}", count(.left.0.len()))]
@@ -332,6 +366,22 @@ pub enum EndpointError {
         /// The sandbox's name.
         sandbox: String,
     },
+    /// A link-local address that makes no sense.
+    #[error("link-local address {address} cannot be had: {reason}")]
+    LinkLocal {
+        /// The address.
+        address: IpAddr,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A link-local address that another endpoint has.
+    #[error("link-local address {address} is already used by endpoint {other}: choose another one")]
+    LinkLocalTaken {
+        /// The address.
+        address: IpAddr,
+        /// The other endpoint's name.
+        other: String,
+    },
     /// A sandbox in the host's namespace joins the host network only, and others do not.
     #[error("sandbox {sandbox} cannot join network {network}: {reason}")]
     Namespace {
@@ -349,7 +399,8 @@ impl EndpointError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NotFound { .. } => Kind::NotFound,
-            Self::IfNameTaken { .. } => Kind::Conflict,
+            Self::IfNameTaken { .. } | Self::LinkLocalTaken { .. } => Kind::Conflict,
+            Self::LinkLocal { .. } => Kind::Invalid,
             _ => Kind::Forbidden,
         }
     }
@@ -382,6 +433,9 @@ pub enum SandboxError {
     /// A container id of nothing.
     #[error("invalid container ID")]
     EmptyName,
+    /// A key, the path of a network namespace, of nothing.
+    #[error("invalid sandbox key: it is the path of a network namespace, and must not be empty")]
+    EmptyKey,
 }
 
 impl SandboxError {
@@ -390,7 +444,7 @@ impl SandboxError {
         match self {
             Self::NotFound { .. } | Self::ContainerNotFound { .. } => Kind::NotFound,
             Self::Exists { .. } => Kind::Forbidden,
-            Self::EmptyName => Kind::Invalid,
+            Self::EmptyName | Self::EmptyKey => Kind::Invalid,
         }
     }
 }
@@ -405,10 +459,14 @@ impl Error {
             Self::Ipam(e) => e.kind(),
             Self::Port(e) => e.kind(),
             Self::Option(e) => e.kind(),
-            Self::Name(_) | Self::Id(_) => Kind::Invalid,
-            Self::Clash(_) | Self::OtherState { .. } | Self::OtherNamespace | Self::OtherRunDir { .. } => {
-                Kind::Conflict
-            }
+            Self::File(e) => e.kind(),
+            Self::Setting(_) | Self::Name(_) | Self::Id(_) => Kind::Invalid,
+            Self::Clash(_)
+            | Self::OtherState { .. }
+            | Self::OtherNamespace
+            | Self::OtherRunDir { .. }
+            | Self::OtherMounts { .. }
+            | Self::OtherOwner { .. } => Kind::Conflict,
             Self::ReadOnly { .. } => Kind::Forbidden,
             Self::Apply { source, .. } => source.kind(),
             Self::Host(e) => e.kind(),

@@ -2,7 +2,8 @@
 
 use pontoon_core::model::{IfName, MacAddr, Mtu, NamespaceSource, SandboxId};
 use pontoon_core::objects::{
-    Address, Bridge, Element, Held, Namespace, Object, Objects, Op, Place, Plan, Route, Sysctl, Tenure, Veth,
+    Address, Advertise, Bridge, Element, Held, Namespace, Object, Objects, Op, Place, Plan, Redirect, Route, Sysctl,
+    Tenure, Veth,
 };
 use pontoon_core::ports::PortProto;
 use proptest::prelude::*;
@@ -36,10 +37,13 @@ fn object() -> impl Strategy<Value = Object> {
                 mac,
                 isolated,
                 hairpin: true,
+                advertise: Some(Advertise::DEFAULT),
                 flaw: None,
             }
             .into()
         }),
+        (small(), small(), any::<bool>())
+            .prop_map(|(s, link, on)| { Sysctl::ipv6(Place::Sandbox(sandbox(s)), &name("eth", link), on).into() }),
         (small(), small(), small()).prop_map(|(s, link, n)| {
             let prefix = format!("10.0.{n}.1/24").parse().unwrap();
             Address { place: Place::Sandbox(sandbox(s)), link: name("eth", link), prefix }.into()
@@ -50,6 +54,7 @@ fn object() -> impl Strategy<Value = Object> {
                 .into()
         }),
         small().prop_map(|n| Element::SameBridge(name("br", n)).into()),
+        (small(), 1_u16..3).prop_map(|(s, port)| Redirect { sandbox: sandbox(s), port }.into()),
         (small(), 1_u16..4).prop_map(|(n, count)| {
             Held { proto: PortProto::Tcp, ip: "0.0.0.0".parse().unwrap(), port: 80 + u16::from(n), count }.into()
         }),
@@ -70,7 +75,10 @@ fn objects() -> impl Strategy<Value = Objects> {
                 Object::Veth(veth) => {
                     known.iter().any(|o| matches!(o, Object::Namespace(n) if n.sandbox == veth.sandbox))
                 }
-                Object::Address(_) | Object::Route(_) => {
+                Object::Redirect(redirect) => {
+                    known.iter().any(|o| matches!(o, Object::Namespace(n) if n.sandbox == redirect.sandbox))
+                }
+                Object::Sysctl(Sysctl { tenure: Tenure::Own, .. }) | Object::Address(_) | Object::Route(_) => {
                     known.iter().any(|o| matches!(o, Object::Veth(_)) && object.goes_with(o))
                 }
                 _ => true,

@@ -1,10 +1,17 @@
 //! Randomness, time, and who is who on this system.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pontoon_core::engine::Environment;
+use pontoon_core::engine::{Environment, MountNamespace, Occupants};
 use pontoon_core::model::Owner;
+
+/// The inode of the first PID namespace, in which every process has a pid (PROC_PID_INIT_INO in the kernel's
+/// include/linux/proc_ns.h).
+const FIRST_PID_NAMESPACE: u64 = 0xefff_fffc;
 
 /// The system this process runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,7 +34,8 @@ impl Environment for System {
     }
 
     fn is_alive(&self, owner: Owner) -> bool {
-        started(owner.pid) == Some(owner.started)
+        let known_here = proc_is_ours() && owner.pid_namespace.is_none_or(|theirs| pid_namespace() == Some(theirs));
+        !known_here || started(owner.pid) == Some(owner.started)
     }
 
     fn boot(&self) -> String {
@@ -39,20 +47,60 @@ impl Environment for System {
     fn namespace(&self) -> String {
         pontoon_netlink::netns::cookie().map_or_else(|error| error.to_string(), |cookie| cookie.to_string())
     }
+
+    fn mounts(&self) -> Option<MountNamespace> {
+        let id = inode(Path::new("/proc/thread-self/ns/mnt")).ok()?;
+        Some(MountNamespace { id, pid_namespace: pid_namespace()? })
+    }
+
+    fn occupants(&self, mounts: MountNamespace) -> Occupants {
+        let Ok(entries) = fs::read_dir("/proc") else { return Occupants::Unknown };
+        let sees_all = |here| here == mounts.pid_namespace || here == FIRST_PID_NAMESPACE;
+        let mut complete = proc_is_ours() && pid_namespace().is_some_and(sees_all);
+        for entry in entries.flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            match inode(&entry.path().join("ns/mnt")) {
+                Ok(id) if id == mounts.id => return Occupants::Process(pid),
+                // Any other error is that of a process that has just ended.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => complete = false,
+                _ => {}
+            }
+        }
+        if complete { Occupants::Nobody } else { Occupants::Unknown }
+    }
 }
 
 impl System {
     /// Returns this process, as an owner of sandboxes.
     pub fn myself() -> Owner {
-        let pid = std::process::id();
-        Owner { pid, started: started(pid).unwrap_or_default() }
+        // Whatever PID namespace /proc shows, its `self` is this process.
+        let started = start_time("self").unwrap_or_default();
+        Owner { pid: std::process::id(), started, pid_namespace: pid_namespace() }
     }
+}
+
+/// Returns whether /proc shows the PID namespace of this process: another one's may be mounted there.
+fn proc_is_ours() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|pid| pid.to_str() == Some(&std::process::id().to_string()))
+}
+
+/// Returns the PID namespace of this process.
+fn pid_namespace() -> Option<u64> {
+    inode(Path::new("/proc/self/ns/pid")).ok()
+}
+
+fn inode(namespace: &Path) -> io::Result<u64> {
+    Ok(fs::metadata(namespace)?.ino())
 }
 
 /// Returns when a process that still runs was started, in clock ticks since boot, where the system says so: field 22 of
 /// /proc/PID/stat (proc_pid_stat(5)).
 pub(crate) fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    start_time(&pid.to_string())
+}
+
+fn start_time(process: &str) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The command may contain anything, brackets included: the fields begin after the last one.
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split(' ');
@@ -70,6 +118,23 @@ mod tests {
         let me = System::myself();
         assert!(System.is_alive(me));
         assert!(!System.is_alive(Owner { started: me.started + 1, ..me }));
+        assert!(!System.is_alive(Owner { started: me.started + 1, pid_namespace: None, ..me }));
+    }
+
+    #[test]
+    fn a_process_of_another_pid_namespace_may_live() {
+        let me = System::myself();
+        let elsewhere = me.pid_namespace.map(|namespace| namespace + 1);
+        assert!(System.is_alive(Owner { started: me.started + 1, pid_namespace: elsewhere, ..me }));
+    }
+
+    #[test]
+    fn finds_who_is_in_a_mount_namespace() {
+        let here = System.mounts().expect("/proc is mounted");
+        assert!(matches!(System.occupants(here), Occupants::Process(_)));
+        // No namespace has such an inode.
+        let elsewhere = MountNamespace { id: 1, pid_namespace: here.pid_namespace };
+        assert!(!matches!(System.occupants(elsewhere), Occupants::Process(_)));
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! What would be done: a host and a store that take changes and do nothing, over others that are only looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ipnet::IpNet;
 use pontoon_core::engine::store::{Batch, Store, StoreError};
-use pontoon_core::engine::{ApplyError, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::engine::{ApplyError, Counters, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::files::Basis;
+use pontoon_core::model::{NamespaceSource, SandboxId};
 use pontoon_core::objects::{Object, Objects, Plan};
 
 /// Records plans instead of applying them, and looks from then on as if they had been.
@@ -41,8 +45,16 @@ impl Observe for PreviewHost {
         Ok(objects)
     }
 
+    fn counters(&self, sandbox: SandboxId) -> Result<BTreeMap<String, Counters>, HostError> {
+        self.real.counters(sandbox)
+    }
+
     fn survey(&self) -> Result<HostProfile, HostError> {
         self.real.survey()
+    }
+
+    fn files_basis(&self, namespace: &NamespaceSource) -> Result<Basis, HostError> {
+        self.real.files_basis(namespace)
     }
 }
 
@@ -55,6 +67,8 @@ impl Host for PreviewHost {
     fn settle(&self) -> Result<(), HostError> {
         Ok(())
     }
+
+    fn forget_strays(&self, _subnets: &[IpNet], _taken: &BTreeSet<IpAddr>) {}
 }
 
 /// Keeps what is committed to itself, over the records of another store.

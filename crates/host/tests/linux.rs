@@ -358,6 +358,7 @@ fn a_thousand_pairs() {
                 mac: pontoon_core::model::MacAddr::new([2, 0, 0, 1, high, low]).unwrap(),
                 isolated: true,
                 hairpin: false,
+                advertise: None,
                 flaw: None,
             });
         }

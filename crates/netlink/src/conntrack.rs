@@ -1,8 +1,11 @@
 //! Forgetting tracked flows, so that a change of address translation also
 //! concerns packets of flows that began before it.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
+
+use ipnet::IpNet;
 
 use crate::nft::IpVersion;
 use crate::nft::attributes::{Writer, find, read};
@@ -15,6 +18,13 @@ pub enum FlowFilter {
     Destination(Destination),
     /// Flows from or to any of these addresses, before or after translation: one look at all flows.
     Addresses(Vec<IpAddr>),
+    /// Flows from or to an address of these subnets that nobody has, before or after translation: one look at all flows.
+    Strays {
+        /// The subnets.
+        subnets: Vec<IpNet>,
+        /// The addresses that somebody has.
+        taken: BTreeSet<IpAddr>,
+    },
 }
 
 /// Where the first packet of a flow was sent to, before any translation.
@@ -65,6 +75,7 @@ impl FlowFilter {
         let wanted = |version: &IpVersion| match self {
             Self::Destination(destination) => destination.address.is_none_or(|address| concerns(&address, *version)),
             Self::Addresses(addresses) => addresses.iter().any(|address| concerns(address, *version)),
+            Self::Strays { subnets, .. } => subnets.iter().any(|subnet| concerns(&subnet.addr(), *version)),
         };
         [IpVersion::V4, IpVersion::V6].into_iter().filter(wanted).collect()
     }
@@ -194,11 +205,19 @@ impl<'a> Flow<'a> {
     fn fits(&self, filter: &FlowFilter) -> bool {
         match filter {
             FlowFilter::Destination(destination) => self.goes_to(destination),
-            FlowFilter::Addresses(addresses) => [self.original, self.reply].into_iter().any(|direction| {
-                let ip = find(direction, tuple::IP).unwrap_or_default();
-                read(ip).any(|(_, value)| addresses.iter().any(|address| value == octets(*address)))
-            }),
+            FlowFilter::Addresses(addresses) => self.addresses().any(|address| addresses.contains(&address)),
+            FlowFilter::Strays { subnets, taken } => self
+                .addresses()
+                .any(|address| subnets.iter().any(|subnet| subnet.contains(&address)) && !taken.contains(&address)),
         }
+    }
+
+    /// Returns the source and the destination of both directions.
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        [self.original, self.reply].into_iter().flat_map(|direction| {
+            let ip = find(direction, tuple::IP).unwrap_or_default();
+            read(ip).filter_map(|(_, value)| address(value))
+        })
     }
 
     fn goes_to(&self, destination: &Destination) -> bool {
@@ -240,6 +259,13 @@ fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    match octets.len() {
+        4 => octets.first_chunk::<4>().map(|octets| Ipv4Addr::from(*octets).into()),
+        _ => octets.first_chunk::<16>().map(|octets| Ipv6Addr::from(*octets).into()),
     }
 }
 

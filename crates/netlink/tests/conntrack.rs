@@ -138,6 +138,29 @@ fn listed_flows_are_deleted_and_counted() {
 }
 
 #[test]
+fn flows_of_addresses_that_nobody_has_are_deleted() {
+    on_kernel(|socket| {
+        let strays = |subnets: &[&str], taken: &[&str]| FlowFilter::Strays {
+            subnets: subnets.iter().map(|subnet| subnet.parse().unwrap()).collect(),
+            taken: taken.iter().map(|address| address.parse().unwrap()).collect(),
+        };
+        let cases: &[(FlowFilter, &[u16])] = &[
+            (strays(&["10.0.0.0/24"], &["10.0.0.2"]), &[4, 5]),
+            (strays(&["10.0.0.0/24"], &["10.0.0.2", "10.0.0.3"]), &[]),
+            (strays(&["10.0.0.0/31", "fd00::/64"], &["fd00::3"]), &[6, 7]),
+            (strays(&["10.0.0.0/24", "fd00::/64"], &[]), &[1, 2, 3, 4, 5, 6, 7, 8]),
+            (strays(&["10.9.0.0/24"], &[]), &[]),
+            (strays(&[], &[]), &[]),
+        ];
+        for (filter, wanted) in cases {
+            let (gone, count) = deleted(socket, filter);
+            assert_eq!(gone, *wanted, "{filter:?}");
+            assert_eq!(count, Some(wanted.len()));
+        }
+    });
+}
+
+#[test]
 fn several_filters_share_one_look() {
     on_kernel(|socket| {
         insert_flows();

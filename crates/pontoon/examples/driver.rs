@@ -65,6 +65,7 @@ impl Driver for Quiet {
             mac: view.endpoint.mac,
             isolated: false,
             hairpin: false,
+            advertise: None,
             flaw: None,
         });
         for prefix in &view.endpoint.addresses {

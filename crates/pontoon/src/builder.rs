@@ -13,8 +13,9 @@ use pontoon_host::environment::System;
 use pontoon_host::linux::{LinuxConfig, LinuxHost};
 use pontoon_host::store::{DiskStore, ReadOnlyStore};
 
+use crate::names::Publisher;
 use crate::session::Session;
-use crate::{Config, Controller, Error, Holds, NameError};
+use crate::{Config, Controller, Error, Holds, NameError, run_dir};
 
 /// Adds one driver to the registry.
 type Registration = Box<dyn FnOnce(&mut Registry) -> Result<(), crate::OptionError>>;
@@ -79,7 +80,7 @@ impl Builder {
     /// A store that is held or damaged or belongs elsewhere, missing privileges, a driver's configuration that makes no
     /// sense.
     pub fn open(self) -> Result<Controller, Error> {
-        let config = Config { run_dir: complete(&self.config.run_dir), ..self.config };
+        let config = Config { run_dir: run_dir::complete(&self.config.run_dir), ..self.config };
         if config.root.as_os_str().is_empty() && self.store.is_none() {
             return Err(NameError::EmptyDir.into());
         }
@@ -98,6 +99,8 @@ impl Builder {
         };
         let engine_config = engine_config(&config);
         check_place(&*store, &*environment, &engine_config)?;
+        // A host of another kind has no run directory.
+        let uses_run_dir = self.host.is_none() || self.reopened;
         let host = match self.host {
             Some(host) => host,
             None => open_host(&config)?,
@@ -106,16 +109,25 @@ impl Builder {
             // Reading brings its picture of the firewall up to date.
             host.observe(&Query::default())?;
         }
-        let (engine, quarantined) = Engine::open(registry, host, store, environment.clone(), engine_config)?;
+        let (mut engine, quarantined) = Engine::open(registry, host, store, environment.clone(), engine_config)?;
+        if let Some(helper) = config.names.as_ref().filter(|_| !config.read_only) {
+            engine = engine.with_names(Arc::new(Publisher::new(&config.run_dir, helper)?));
+        }
         let in_order = session.as_ref().is_some_and(Session::follows_order);
         let recovery_due = config.resident || !in_order || engine.is_stale()?;
         let mut restored = Restored::default();
         if !config.read_only {
             engine.check_host()?;
-            session.as_mut().map_or(Ok(()), Session::begin)?;
+            if let Some(session) = &mut session {
+                if uses_run_dir {
+                    session.claim(&config)?;
+                }
+                session.begin()?;
+            }
             if recovery_due {
                 restored = engine.restore()?;
             }
+            engine.publish_names();
         }
         Ok(Controller {
             id: SandboxId::draw(|bytes| environment.random(bytes)).to_string(),
@@ -151,14 +163,8 @@ fn engine_config(config: &Config) -> EngineConfig {
         renewed_namespace: config.renewed_namespace,
         run_dir: config.run_dir.clone(),
         read_only: config.read_only,
+        names: config.names.is_some(),
     }
-}
-
-/// Returns a path from the root of the file system, without its `.` and doubled slashes: two such paths can be compared.
-fn complete(path: &Path) -> PathBuf {
-    // It fails without a current directory; opening what is there fails then, too, and says more.
-    let complete = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    complete.components().collect()
 }
 
 /// Returns the IPv6 block that belongs to this host, from its machine id.

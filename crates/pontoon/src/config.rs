@@ -1,5 +1,6 @@
 //! How a controller is set up.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub struct Config {
     pub(crate) take_over: bool,
     pub(crate) renewed_namespace: bool,
     pub(crate) read_only: bool,
+    pub(crate) names: Option<Vec<OsString>>,
 }
 
 impl Config {
@@ -34,12 +36,14 @@ impl Config {
             take_over: false,
             renewed_namespace: false,
             read_only: false,
+            names: None,
         }
     }
 
     /// Keeps namespaces below another directory. A state belongs to the directory that it was first used with, for the time
-    /// of a boot, and is refused with another ([`crate::Error::OtherRunDir`]). A relative path is completed; links in it are
-    /// not followed.
+    /// of a boot, and is refused with another ([`crate::Error::OtherRunDir`]). A relative path is completed, and
+    /// links in it are followed. There, the file `owner` names the state directory; one with another path, device and inode,
+    /// such as a copy, is refused while that one exists ([`crate::Error::OtherOwner`]).
     #[must_use]
     pub fn run_dir(mut self, run_dir: impl Into<PathBuf>) -> Self {
         self.run_dir = run_dir.into();
@@ -108,6 +112,15 @@ impl Config {
     #[must_use]
     pub fn renewed_namespace(mut self) -> Self {
         self.renewed_namespace = true;
+        self
+    }
+
+    /// Lets the sandboxes of a network know each other by name: after every change their names are written down for the process
+    /// that answers them, which calls [`crate::names::serve`] with the same run directory. If there is none, one is started by
+    /// this command line: a program and its arguments. Otherwise sandboxes have a resolver's address, and nobody answers there.
+    #[must_use]
+    pub fn names(mut self, helper: impl IntoIterator<Item = OsString>) -> Self {
+        self.names = Some(helper.into_iter().collect());
         self
     }
 

@@ -211,13 +211,18 @@ impl Controller {
         self.engine.repair()
     }
 
-    /// Removes every network, endpoint and sandbox, and everything on the host that carries our mark.
+    /// Removes every network, endpoint and sandbox, and everything on the host that carries our mark. Another state may have
+    /// the run directory then.
     ///
     /// # Errors
     ///
     /// If the host cannot be read or the store cannot be written.
     pub fn purge(&self) -> Result<Repaired, Error> {
-        self.engine.purge()
+        let repaired = self.engine.purge()?;
+        if let Some(session) = self.session.as_ref().filter(|_| repaired.failed.is_empty()) {
+            session.release()?;
+        }
+        Ok(repaired)
     }
 
     /// Looks at what edits and drivers need to know of the host.

@@ -23,8 +23,11 @@ mod builder;
 mod config;
 mod controller;
 mod endpoint;
+mod keys;
+pub mod names;
 mod network;
 mod preview;
+mod run_dir;
 mod sandbox;
 mod session;
 mod surroundings;
@@ -33,9 +36,10 @@ pub use builder::Builder;
 pub use config::Config;
 pub use controller::Controller;
 pub use endpoint::{Endpoint, EndpointInfo};
+pub use keys::{KeyRequest, KeyServer, send_key};
 pub use network::Network;
 pub use preview::{Pending, PlannedStep, Preview};
-pub use sandbox::{Sandbox, is_alive, myself};
+pub use sandbox::{InterfaceStatistics, Sandbox, SandboxFiles, is_alive, myself};
 pub use session::Holds;
 pub use surroundings::{AdvertisedLink, ForeignChain, advertised_links, foreign_chains, loopback_up};
 
@@ -44,16 +48,17 @@ pub use pontoon_core::drivers::{
 };
 pub use pontoon_core::engine::gateway::Gateways;
 pub use pontoon_core::engine::{
-    ApplyError, Attach, Difference, EVENT_CAPACITY, Event, HostError, HostProfile, NetworkTarget, Quarantined,
-    Repaired, Restored, StoreError, Subscription,
+    ApplyError, Attach, Counters, Difference, EVENT_CAPACITY, Event, HostError, HostProfile, NetworkTarget,
+    Quarantined, Repaired, Restored, StoreError, Subscription,
 };
 pub use pontoon_core::error::{EndpointError, Error, Kind, NetworkError, SandboxError};
+pub use pontoon_core::files::{self, FileError};
 pub use pontoon_core::ipam::{DefaultPools, IpamError, PoolConfig, PoolStatus, derive_ula};
 pub use pontoon_core::model::label;
 pub use pontoon_core::model::{Endpoint as EndpointRecord, Network as NetworkRecord, Sandbox as SandboxRecord};
 pub use pontoon_core::model::{
     EndpointId, EndpointSpec, IfName, IpamSpec, Labels, MacAddr, Mtu, NameError, NamespaceSource, NetworkId,
-    NetworkPool, NetworkSpec, Options, Owner, PoolSpec, PortBinding, SandboxId, SandboxSpec,
+    NetworkPool, NetworkSpec, Options, Owner, PoolSpec, PortBinding, SandboxId, SandboxSpec, SettingError, on_link,
 };
 pub use pontoon_core::objects;
 pub use pontoon_core::ports::{HostPort, PortError, PortProto, PortRange, PortSpec};

@@ -8,6 +8,7 @@ use pontoon_core::engine::Host;
 use pontoon_core::engine::store::{Batch, Store, StoreError};
 
 use crate::builder::io;
+use crate::{Config, Error, run_dir};
 
 /// A mark in the state directory that is there while a process uses it to change something. It need not be durable: after a
 /// crash of the machine the boot is another one, which is noticed anyway.
@@ -16,6 +17,8 @@ pub(crate) struct Session {
     /// Whether the mark is this process's own.
     marked: bool,
     followed_order: bool,
+    /// The run directory that was made this state's.
+    claimed: Option<PathBuf>,
     store: Arc<Closable>,
 }
 
@@ -24,7 +27,20 @@ impl Session {
     pub(crate) fn open(root: &Path, store: impl Store + 'static) -> Self {
         let mark = root.join("in-use");
         let followed_order = !mark.exists();
-        Self { mark, marked: false, followed_order, store: Arc::new(Closable::new(root, Box::new(store))) }
+        let store = Arc::new(Closable::new(root, Box::new(store)));
+        Self { mark, marked: false, followed_order, claimed: None, store }
+    }
+
+    /// Makes the run directory this state's, unless it is that of another one.
+    pub(crate) fn claim(&mut self, config: &Config) -> Result<(), Error> {
+        run_dir::claim(&config.run_dir, &config.root, config.take_over)?;
+        self.claimed = Some(config.run_dir.clone());
+        Ok(())
+    }
+
+    /// Lets another state have the run directory, for nothing of this one is there any more.
+    pub(crate) fn release(&self) -> Result<(), StoreError> {
+        self.claimed.as_deref().map_or(Ok(()), run_dir::release)
     }
 
     /// Leaves the mark: from here on something may be left unfinished.

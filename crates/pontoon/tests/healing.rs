@@ -290,6 +290,7 @@ fn a_veth_deleted() {
             + address fd00:1::2/64 on eth0 in sandbox web
             + route 0.0.0.0/0 via 10.1.0.1 on eth0 in sandbox web
             + route ::/0 via fd00:1::1 on eth0 in sandbox web
+            + sysctl net.ipv6.conf.eth0.disable_ipv6 = 0 in sandbox web
             + veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
             broken:
             outside tcp 192.0.2.1:8080: no answer
@@ -372,8 +373,10 @@ fn a_sandboxs_namespace_unmounted() {
             + address 10.1.0.2/24 on eth0 in sandbox web
             + address fd00:1::2/64 on eth0 in sandbox web
             + namespace of sandbox web
+            + redirect 127.0.0.11:53 to port 11053 in sandbox web
             + route 0.0.0.0/0 via 10.1.0.1 on eth0 in sandbox web
             + route ::/0 via fd00:1::1 on eth0 in sandbox web
+            + sysctl net.ipv6.conf.eth0.disable_ipv6 = 0 in sandbox web
             ~ veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin, other end lost -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
         "#]].assert_eq(&named(&lab, steps));
         assert_eq!(lab.controller.repair().expect("repairs").failed, []);
@@ -381,4 +384,45 @@ fn a_sandboxs_namespace_unmounted() {
         lab.enter("web");
         assert_eq!(soon_broken(&lab), "", "after the repair");
     });
+}
+
+#[test]
+fn the_table_asleep() {
+    check(
+        |_| drop(run("nft", &["add", "table", "inet", "pontoon", "{ flags dormant; }"])),
+        expect![[r#"
+        ~ ruleset inet pontoon damaged: it is dormant: nothing is filtered -> ruleset inet pontoon <fingerprint>
+        broken:
+        outside tcp 192.0.2.1:8080: no answer
+        outside tcp [2001:db8::1]:8080: no answer
+        host tcp 127.0.0.1:8080: no answer
+    "#]],
+    );
+}
+
+#[test]
+fn ends_of_different_mtu() {
+    check(
+        |lab| drop(run("ip", &["link", "set", &veth(lab), "mtu", "1300"])),
+        expect![[r#"
+        ~ veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin, ends of different MTU -> veth pv-web on br1 to eth0 in sandbox web mac mac-web mtu 1500 hairpin
+        broken:
+    "#]],
+    );
+}
+
+#[test]
+fn records_of_namespaces_lost() {
+    check(
+        |lab| {
+            let key = lab.controller.sandbox_of("web").unwrap().key().clone();
+            let records = key.parent().and_then(std::path::Path::parent).expect("a run directory").join("sandboxes");
+            std::fs::read_dir(records)
+                .unwrap()
+                .for_each(|record| std::fs::remove_file(record.unwrap().path()).unwrap());
+        },
+        expect![[r#"
+            broken:
+        "#]],
+    );
 }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use pontoon::{Config, Controller, Endpoint, EndpointSpec, NamespaceSource, NetworkSpec, Sandbox, SandboxSpec};
+use pontoon::{
+    Attach, Config, Controller, Endpoint, EndpointSpec, NamespaceSource, NetworkSpec, NetworkTarget, Sandbox,
+    SandboxSpec,
+};
 use pontoon_testkit::{Feature, ip_json, isolated, require, run};
 use serde_json::Value;
 
@@ -132,5 +135,29 @@ fn a_namespace_that_is_none_is_refused() {
         }
         assert!(controller.sandboxes().is_empty());
         assert!(!Path::new("/run/nowhere").exists());
+    });
+}
+
+/// The attempt that was undone leaves its interface and namespace to the kernel for a moment; the next one uses the same names.
+#[test]
+fn a_port_that_is_taken_is_chosen_again_with_everything_made_anew() {
+    on_kernel(|open| {
+        let controller = open();
+        let _taken: Vec<_> =
+            (32_768..32_772).map(|port| std::net::TcpListener::bind(("0.0.0.0", port)).expect("it is free")).collect();
+        for _ in 0..10 {
+            let network = NetworkTarget::create_if_missing(NetworkSpec::new("front"));
+            let sandbox = SandboxSpec::new("web").publish("80".parse().expect("a port"));
+            let endpoints = vec![(network, EndpointSpec::new("web"))];
+            let sandbox = controller.attach(Attach { sandbox, endpoints }).expect("attaches");
+            let info = sandbox.endpoints()[0].info().expect("an endpoint");
+            let gateway = info.gateway4.expect("a gateway").to_string();
+            // Longer than what was undone is watched.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            run("nsenter", &[&format!("--net={}", sandbox.key().display()), "ping", "-c1", "-W5", &gateway]);
+            assert!(controller.diagnose().expect("a diagnosis").is_empty());
+            sandbox.delete().expect("deletes");
+            controller.find_network("front").expect("a network").delete().expect("deletes");
+        }
     });
 }

@@ -45,7 +45,7 @@ fn a_preview_shows_the_steps_that_another_would_take() {
 #[test]
 fn sandboxes_that_cannot_exist_any_more_are_shown_until_somebody_removes_them() {
     let world = World::new();
-    let owner = Owner { pid: 4711, started: 1 };
+    let owner = Owner { pid: 4711, started: 1, pid_namespace: None };
     let controller = world.open();
     controller.create_network(NetworkSpec::new("front")).unwrap();
     controller.create_sandbox(SandboxSpec { owner: Some(owner), ..SandboxSpec::new("web") }).unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pontoon::{Config, Controller, EndpointSpec, Error, Kind, NamespaceSource, NetworkSpec, Pending, SandboxSpec};
+use pontoon_core::engine::Occupants;
 use pontoon_netlink::netns::{Namespace, Visitor};
 use pontoon_testkit::{TestEnvironment, isolated, run};
 
@@ -80,20 +81,92 @@ fn a_state_keeps_its_run_directory_for_the_time_of_a_boot() {
             }
         }
         assert!(!dir.path().join("other").exists() && !Path::new("/run/pontoon").exists());
-        // It can be written in several ways, and a link is another directory than where it leads.
-        let absolute = dir.path().join("./run//");
+        // It can be written in several ways, and a link is the directory where it leads.
         std::os::unix::fs::symlink(dir.path().join("run"), dir.path().join("link")).unwrap();
-        let controller = open(state().run_dir(absolute).read_only()).unwrap();
-        assert_eq!(controller.pending().unwrap(), Pending::default());
-        assert!(controller.sandbox_of("box").unwrap().key().starts_with(dir.path().join("run")));
-        drop(controller.stop().unwrap());
-        assert!(matches!(open(state().run_dir(dir.path().join("link"))), Err(Error::OtherRunDir { .. })));
+        for written in ["./run//", "run/../run", "link", "link/../run"] {
+            let controller = open(state().run_dir(dir.path().join(written)).read_only()).unwrap();
+            assert_eq!(controller.pending().unwrap(), Pending::default());
+            assert!(controller.sandbox_of("box").unwrap().key().starts_with(dir.path().join("run")));
+            drop(controller.stop().unwrap());
+        }
         // What was there ended with its boot.
         environment.reboot();
         let controller = open(state().run_dir(dir.path().join("other"))).unwrap();
         assert_eq!(controller.restored().stale, ["box"]);
         drop(controller.stop().unwrap());
         assert!(matches!(open(state().run_dir(dir.path().join("run"))), Err(Error::OtherRunDir { .. })));
+    });
+}
+
+/// In another mount namespace every sandbox would be looked for where it is not mounted.
+#[test]
+fn sandboxes_stay_in_their_mount_namespace_while_somebody_is_there() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let environment = TestEnvironment::new(1);
+        let config = || Config::new(dir.path().join("state")).run_dir(dir.path().join("run"));
+        let open = |config: Config| Controller::builder(config).environment(Arc::new(environment.clone())).open();
+        drop(open(config()).unwrap().stop().unwrap());
+        // A state without sandboxes has nothing mounted.
+        environment.mount_elsewhere(Occupants::Unknown);
+        let controller = open(config().passing()).unwrap();
+        controller.create_sandbox(SandboxSpec::new("box")).unwrap();
+        drop(controller.stop().unwrap());
+        drop(open(config()).unwrap().stop().unwrap());
+        for (occupants, said) in [
+            (Occupants::Process(4711), "that of process 4711: run the command there (`nsenter -t 4711 -m COMMAND`)"),
+            (Occupants::Unknown, "it cannot be told from here who uses it: run the command there (in the PID"),
+        ] {
+            environment.mount_elsewhere(occupants);
+            for config in [config(), config().passing(), config().read_only()] {
+                let refused = open(config).map(|_| ()).unwrap_err();
+                assert!(
+                    matches!(refused, Error::OtherMounts { .. }) && refused.to_string().contains(said),
+                    "{refused}"
+                );
+                assert_eq!(refused.kind(), Kind::Conflict);
+            }
+        }
+        // What was mounted there is gone with the last one who was there.
+        environment.mount_elsewhere(Occupants::Nobody);
+        drop(open(config().passing()).unwrap().stop().unwrap());
+        environment.reboot();
+        environment.mount_elsewhere(Occupants::Unknown);
+        assert_eq!(open(config()).unwrap().restored().stale, ["box"]);
+    });
+}
+
+/// A copy would take what the original makes for its own.
+#[test]
+fn a_run_directory_belongs_to_one_state_directory() {
+    isolated(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let open = |root: &str| Controller::open(Config::new(at(root)).run_dir(at("run"))).map(drop);
+        let owner = || std::fs::read_to_string(at("run/owner")).unwrap();
+        let controller = Controller::open(Config::new(at("state")).run_dir(at("run"))).unwrap();
+        controller.create_network(NetworkSpec::new("one")).unwrap();
+        drop(controller.stop().unwrap());
+        run("cp", &["-a", &at("state"), &at("copy")]);
+        let refused = open("copy").unwrap_err();
+        let Error::OtherOwner { run_dir, kept, given } = &refused else { panic!("{refused}") };
+        assert_eq!((run_dir, kept, given), (&at("run"), &at("state"), &at("copy")));
+        assert_eq!(refused.kind(), Kind::Conflict);
+        // Under another name it is the same one; its copy is none yet.
+        run("mv", &[&at("state"), &at("renamed")]);
+        open("renamed").unwrap();
+        assert!(owner().ends_with(&format!(" {}\n", at("renamed"))), "{}", owner());
+        assert!(matches!(open("copy"), Err(Error::OtherOwner { .. })));
+        // One that is removed has left its place.
+        run("rm", &["-r", &at("renamed")]);
+        open("copy").unwrap();
+        assert!(owner().ends_with(&format!(" {}\n", at("copy"))), "{}", owner());
+        // Nothing is left of one that was purged, and who takes over asks nobody.
+        run("cp", &["-a", &at("copy"), &at("second")]);
+        let second = Controller::open(Config::new(at("second")).run_dir(at("run")).take_over()).unwrap();
+        second.purge().unwrap();
+        drop(second.stop().unwrap());
+        open("copy").unwrap();
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pontoon_core::engine::Environment;
+use pontoon_core::engine::{Environment, MountNamespace, Occupants};
 use pontoon_core::model::Owner;
 
 /// An [`Environment`] that tests set; clones are handles of the same one.
@@ -16,6 +16,8 @@ struct Inner {
     dead: Vec<Owner>,
     boot: u32,
     namespace: u32,
+    mounts: u64,
+    occupants: Occupants,
 }
 
 impl TestEnvironment {
@@ -23,7 +25,15 @@ impl TestEnvironment {
     pub fn new(seed: u64) -> Self {
         // Xorshift stays at zero for ever, and small seeds begin with alike values.
         let random = (seed ^ 0x9e37_79b9_7f4a_7c15).max(1);
-        Self(Arc::new(Mutex::new(Inner { random, now: 1_000_000_000, dead: Vec::new(), boot: 1, namespace: 1 })))
+        Self(Arc::new(Mutex::new(Inner {
+            random,
+            now: 1_000_000_000,
+            dead: Vec::new(),
+            boot: 1,
+            namespace: 1,
+            mounts: 1,
+            occupants: Occupants::Unknown,
+        })))
     }
 
     /// Sets the nanoseconds since 1970.
@@ -49,6 +59,13 @@ impl TestEnvironment {
     /// Moves the process to another network namespace of the same boot.
     pub fn move_elsewhere(&self) {
         self.lock().namespace += 1;
+    }
+
+    /// Moves the process to another mount namespace, and says who is in all others.
+    pub fn mount_elsewhere(&self, occupants: Occupants) {
+        let mut inner = self.lock();
+        inner.mounts += 1;
+        inner.occupants = occupants;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -88,5 +105,13 @@ impl Environment for TestEnvironment {
 
     fn namespace(&self) -> String {
         format!("namespace-{}", self.lock().namespace)
+    }
+
+    fn mounts(&self) -> Option<MountNamespace> {
+        Some(MountNamespace { id: self.lock().mounts, pid_namespace: 1 })
+    }
+
+    fn occupants(&self, _mounts: MountNamespace) -> Occupants {
+        self.lock().occupants
     }
 }

@@ -1,12 +1,18 @@
 //! Decides which of a commit and an apply that run at the same time comes first, and where the process dies.
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::panic::panic_any;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{ThreadId, current};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use pontoon_core::engine::store::{Batch, Store, StoreError};
-use pontoon_core::engine::{ApplyError, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::engine::{ApplyError, Counters, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::files::Basis;
+use pontoon_core::model::{NamespaceSource, SandboxId};
 use pontoon_core::objects::{Objects, Op, Plan};
 
 use crate::fake::Crash;
@@ -167,8 +173,16 @@ impl Observe for GatedHost {
         self.host.observe(query)
     }
 
+    fn counters(&self, sandbox: SandboxId) -> Result<BTreeMap<String, Counters>, HostError> {
+        self.host.counters(sandbox)
+    }
+
     fn survey(&self) -> Result<HostProfile, HostError> {
         self.host.survey()
+    }
+
+    fn files_basis(&self, namespace: &NamespaceSource) -> Result<Basis, HostError> {
+        self.host.files_basis(namespace)
     }
 }
 
@@ -188,6 +202,10 @@ impl Host for GatedHost {
 
     fn settle(&self) -> Result<(), HostError> {
         self.host.settle()
+    }
+
+    fn forget_strays(&self, subnets: &[IpNet], taken: &BTreeSet<IpAddr>) {
+        self.host.forget_strays(subnets, taken);
     }
 }
 

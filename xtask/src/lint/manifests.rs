@@ -3,12 +3,15 @@
 use super::Finding;
 
 const RULE: &str = "dependencies";
+/// The section of a workspace that its members take their dependencies from.
+const SHARED: &str = "workspace.dependencies";
 
 /// Checks a `Cargo.toml`.
 pub(super) fn text(path: &str, text: &str) -> Vec<Finding> {
     match path {
         "Cargo.toml" => workspace(path, text),
-        _ if path.ends_with("/Cargo.toml") => member(path, text),
+        // A member may be a workspace of its own, as a fuzzer is that instruments all that it builds.
+        _ if path.ends_with("/Cargo.toml") => [member(path, text), workspace(path, text)].concat(),
         _ => Vec::new(),
     }
 }
@@ -17,7 +20,7 @@ pub(super) fn text(path: &str, text: &str) -> Vec<Finding> {
 fn workspace(path: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut commented = false;
-    for (number, line) in section_lines(text, |section| section == "workspace.dependencies") {
+    for (number, line) in section_lines(text, |section| section == SHARED) {
         if line.is_empty() {
             commented = false;
         } else if line.starts_with('#') {
@@ -34,7 +37,7 @@ fn workspace(path: &str, text: &str) -> Vec<Finding> {
 }
 
 fn member(path: &str, text: &str) -> Vec<Finding> {
-    let is_dependencies = |section: &str| section.ends_with("dependencies");
+    let is_dependencies = |section: &str| section.ends_with("dependencies") && section != SHARED;
     section_lines(text, is_dependencies)
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
         .filter_map(|(number, line)| line.split_once('=').map(|(name, value)| (number, name.trim(), value)))
@@ -86,6 +89,8 @@ mod tests {
             "[package]\nname = \"a\"\n[dependencies]\na.workspace = true\nb = { workspace = true, features = [] }\n";
         check("crates/a/Cargo.toml", good, &[]);
         let bad = "[target.'cfg(unix)'.dev-dependencies]\na = \"1\"\n";
+        let own = "[dependencies]\na.workspace = true\n[workspace]\n[workspace.dependencies]\n# For a.\na = \"1\"\n\nb = \"1\"\n";
+        check("crates/a/fuzz/Cargo.toml", own, &["8: b needs a comment above it that says what it is for"]);
         check("crates/a/Cargo.toml", bad, &["2: a belongs in the workspace's dependencies; here `a.workspace = true`"]);
     }
 }

@@ -1,6 +1,8 @@
 //! Making a sandbox with networks and ports, for `run` and `sandbox create`.
 
 use clap::Args;
+use pontoon::files::resolv_conf::Overrides;
+use pontoon::files::{ExtraHost, NameServer};
 use pontoon::{
     Attach, Controller, EndpointSpec, Error, NetworkSpec, NetworkTarget, Owner, PortSpec, Sandbox, SandboxSpec,
 };
@@ -13,18 +15,47 @@ use crate::values::{Joining, Ports};
 /// The network that is used when none is named.
 pub(crate) const DEFAULT_NETWORK: &str = "default";
 
+/// What stands in the files of a sandbox.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Files {
+    /// A host to be found by name inside, as NAME:ADDRESS; ADDRESS `host-gateway` is that of the gateway; may be repeated
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    add_host: Vec<ExtraHost>,
+    /// A name server to ask in the place of the host's; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    dns: Vec<NameServer>,
+    /// A domain to search in the place of the host's, `.` for none; may be repeated
+    #[arg(long, value_name = "DOMAIN")]
+    dns_search: Vec<String>,
+    /// A resolver option in the place of the host's, such as ndots:2; may be repeated
+    #[arg(long = "dns-opt", visible_alias = "dns-option", value_name = "OPTION")]
+    dns_options: Vec<String>,
+}
+
+impl Files {
+    fn overrides(&self) -> Overrides {
+        Overrides { name_servers: self.dns.clone(), search: self.dns_search.clone(), options: self.dns_options.clone() }
+    }
+}
+
 /// What a sandbox is connected to.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Wiring {
-    /// A network to join, as NET[,ip=A][,ip6=A][,mac=M][,ifname=I][,gw-priority=N][,opt=K=V]; may be repeated
+    /// A network to join, as NET[,ip=A][,ip6=A][,mac=M][,ifname=I][,gw-priority=N][,alias=N][,link=S:A][,link-local-ip=A][,opt=K=V]; may be
+    /// repeated
     #[arg(long = "network", visible_alias = "net", value_name = "NET")]
     pub(crate) networks: Vec<Joining>,
     /// A port to publish, as [HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]; may be repeated
     #[arg(short = 'p', long = "publish", value_name = "SPEC")]
     ports: Vec<Ports>,
+    /// A kernel setting of every interface, as net.X.Y.IFNAME.Z=V with IFNAME for the interface's name; may be repeated
+    #[arg(long = "sysctl", value_name = "NAME=VALUE")]
+    sysctls: Vec<String>,
     /// The host name inside
     #[arg(long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
+    #[command(flatten)]
+    files: Files,
 }
 
 impl Wiring {
@@ -38,9 +69,45 @@ impl Wiring {
         SandboxSpec {
             name: name.to_owned(),
             hostname: self.hostname.clone(),
+            extra_hosts: self.files.add_host.clone(),
+            dns: self.files.overrides(),
             ports: self.ports(),
             owner,
             ..SandboxSpec::default()
+        }
+    }
+
+    /// Refuses what would stand in the files of another sandbox.
+    pub(crate) fn no_files(&self, sandbox: &str) -> Result<(), Failure> {
+        let Files { add_host, dns, dns_search, dns_options } = &self.files;
+        let flags = [
+            ("--add-host", add_host.is_empty()),
+            ("--dns", dns.is_empty()),
+            ("--dns-search", dns_search.is_empty()),
+            ("--dns-opt", dns_options.is_empty()),
+        ];
+        match flags.iter().find(|(_, empty)| !empty) {
+            None => Ok(()),
+            Some((flag, _)) => Err(Failure::usage(format!(
+                "{flag} cannot be used with --network sandbox:{sandbox}: its files are shared, and stay as they are"
+            ))),
+        }
+    }
+
+    /// Returns networks to join, with the settings of the interfaces there.
+    pub(crate) fn joining(&self, networks: &[Joining]) -> Vec<Joining> {
+        let mut networks = networks.to_vec();
+        networks.iter_mut().for_each(|joining| joining.endpoint.sysctls.extend(self.sysctls.iter().cloned()));
+        networks
+    }
+
+    /// Refuses settings of interfaces where none is made.
+    pub(crate) fn no_settings(&self, network: &str) -> Result<(), Failure> {
+        match self.sysctls.first() {
+            None => Ok(()),
+            Some(text) => Err(Failure::usage(format!(
+                "--sysctl {text} cannot be used with --network {network}: it makes no interface"
+            ))),
         }
     }
 
@@ -62,12 +129,17 @@ pub(crate) fn note_ports(settings: &Settings, ports: &[PortSpec]) {
 
 /// Creates a sandbox with its endpoints, in one transaction.
 pub(crate) fn attach(controller: &Controller, sandbox: SandboxSpec, networks: &[Joining]) -> Result<Sandbox, Error> {
-    let endpoint = |joining: &Joining| {
-        let endpoint = EndpointSpec { name: sandbox.name.clone(), ..joining.endpoint.clone() };
-        Ok((target(controller, &joining.network)?, endpoint))
-    };
+    let endpoint =
+        |joining: &Joining| Ok((target(controller, &joining.network)?, named(&sandbox.name, joining.endpoint.clone())));
     let endpoints = networks.iter().map(endpoint).collect::<Result<_, Error>>()?;
     controller.attach(Attach { sandbox, endpoints })
+}
+
+/// Names a sandbox's endpoint after it: others find it by that name first, then by its aliases.
+pub(crate) fn named(sandbox: &str, endpoint: EndpointSpec) -> EndpointSpec {
+    let mut dns_names = vec![sandbox.to_owned()];
+    dns_names.extend(endpoint.dns_names);
+    EndpointSpec { name: sandbox.to_owned(), dns_names, ..endpoint }
 }
 
 /// Finds a network; the default one is created when it is first used.

@@ -4,9 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
+use pontoon::PlannedStep;
 
-use crate::args::Cli;
+use crate::args::{Cli, Global};
+use crate::context::Context;
 use crate::errors::{Failure, Outcome};
+use crate::settings::Settings;
 
 /// Write the manual pages into a directory, one for each command
 #[derive(Args, Debug)]
@@ -17,7 +20,12 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(&self) -> Outcome {
+    pub(crate) fn run(&self, global: &Global) -> Outcome {
+        if global.plan {
+            let step = PlannedStep(format!("+ manual pages in {}", self.directory.display()));
+            Context::new(Settings::of(global)?).print_plan(&[], &[step]);
+            return Ok(0);
+        }
         let failed =
             |error| Failure::because(format!("cannot write manual pages to {}", self.directory.display()), error);
         fs::create_dir_all(&self.directory).map_err(failed)?;

@@ -8,10 +8,13 @@ pub(crate) mod endpoint;
 pub(crate) mod exec;
 pub(crate) mod man;
 pub(crate) mod network;
+pub(crate) mod oci_hook;
 pub(crate) mod port;
 pub(crate) mod repair;
+pub(crate) mod resolver;
 pub(crate) mod run;
 pub(crate) mod sandbox;
+pub(crate) mod stats;
 
 use serde_json::json;
 
@@ -25,7 +28,7 @@ use crate::{output, rootless};
 pub(crate) fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Completion(command) => command.run(),
-        Command::Man(command) => command.run(),
+        Command::Man(command) => command.run(&cli.global),
         Command::Version => {
             version(cli.global.format);
             Ok(0)
@@ -59,15 +62,19 @@ fn with_settings(command: Command, settings: &Settings) -> Outcome {
 /// Does it where the network is: here, or in the user's own namespaces.
 fn in_place(command: Command, settings: &Settings) -> Outcome {
     let membership = if settings.rootless { Some(rootless::join(settings)?) } else { None };
-    let context = Context { settings: settings.clone() };
-    match command {
+    let context = Context::new(settings.clone());
+    let outcome = match command {
         Command::Run(command) => command.run(&context),
         Command::Network(command) => command.run(&context),
         Command::Sandbox(command) => command.run(&context),
         Command::Endpoint(command) => command.run(&context),
         Command::Port(command) => command.run(&context),
+        Command::Stats(command) => command.run(&context),
+        Command::OciHook(command) => command.run(&context),
+        Command::Resolver(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
         Command::Repair(command) => command.run(&context, membership.as_ref()),
         Command::Demo(_) | Command::Completion(_) | Command::Man(_) | Command::Version | Command::Hold => Ok(0),
-    }
+    };
+    outcome.map(|status| context.conclude(status))
 }

@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use pontoon::{Controller, Holds, Kind, NamespaceSource, SandboxId, SandboxSpec, myself};
+use pontoon::{Controller, Holds, Kind, NamespaceSource, Sandbox, SandboxId, SandboxSpec, myself, names};
 
 use super::attach::{DEFAULT_NETWORK, Wiring, attach, note_ports};
 use super::exec::{self, Place};
 use crate::context::Context;
 use crate::enter::Namespace;
 use crate::errors::{Failure, OURS, Outcome};
-use crate::signals::Watch;
+use crate::signals::{Watch, status_of};
 use crate::time;
 use crate::values::Joining;
 
@@ -26,7 +26,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     wiring: Wiring,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
@@ -43,7 +43,7 @@ impl Run {
         let (spec, networks) = match self.mode()? {
             Mode::SharedWith(name) => return self.share(context, &name, &signals),
             Mode::Host => (self.spec(NamespaceSource::Host), Vec::new()),
-            Mode::Own { networks } => (self.spec(NamespaceSource::New), networks),
+            Mode::Own { networks } => (self.spec(NamespaceSource::New), self.wiring.joining(&networks)),
         };
         let controller = context.open()?;
         let attached =
@@ -53,12 +53,14 @@ impl Run {
             return Ok(0);
         };
         note_ports(&context.settings, &spec.ports);
-        let key = sandbox.key().clone();
         // Others use the state while the command runs; what is held here are its host ports.
         let holds = controller.stop()?;
         let status = match signals.ending() {
-            Some(signal) => Ok(u8::try_from(128 + signal).unwrap_or(OURS)),
-            None => self.inside(&spec, &key, &signals),
+            Some(signal) => Ok(status_of(signal)),
+            None => {
+                let _watch = watch_names(context, sandbox.id());
+                self.inside(context, &sandbox, &spec, &signals)
+            }
         };
         let removed = remove(context, &holds, sandbox.id());
         match (status, removed) {
@@ -71,12 +73,17 @@ impl Run {
         }
     }
 
-    fn inside(&self, spec: &SandboxSpec, key: &std::path::Path, signals: &Watch) -> Outcome {
+    fn inside(&self, context: &Context, sandbox: &Sandbox, spec: &SandboxSpec, signals: &Watch) -> Outcome {
         let namespace = match spec.namespace {
             NamespaceSource::Host => None,
-            _ => Some(open(key)?),
+            _ => Some(open(sandbox.key())?),
         };
-        let place = Place { namespace: namespace.as_ref(), hostname: spec.hostname.as_deref() };
+        let place = Place {
+            namespace: namespace.as_ref(),
+            hostname: spec.hostname.as_deref(),
+            files: sandbox.files(),
+            settings: &context.settings,
+        };
         exec::run(&place, &self.command, signals)
     }
 
@@ -84,8 +91,12 @@ impl Run {
         let networks = &self.wiring.networks;
         let named = |name: &str| networks.iter().any(|joining| joining.network == name);
         let shared = networks.iter().find_map(|joining| joining.network.strip_prefix("sandbox:"));
+        if let Some(name) = shared {
+            self.wiring.no_files(name)?;
+        }
         for special in ["host", "none"].into_iter().filter(|name| named(name)).chain(shared) {
             self.wiring.no_ports(special)?;
+            self.wiring.no_settings(special)?;
             if networks.len() > 1 {
                 return Err(Failure::usage(format!("--network {special} excludes other networks")));
             }
@@ -116,8 +127,14 @@ impl Run {
         let spec = &sandbox.info()?.spec;
         let hostname = self.wiring.hostname.as_deref().or(spec.hostname.as_deref());
         let spec = SandboxSpec { hostname: hostname.map(str::to_owned), ..spec.clone() };
-        self.inside(&spec, sandbox.key(), signals)
+        self.inside(context, &sandbox, &spec, signals)
     }
+}
+
+/// Has names answered while the command runs, whatever becomes of the process that does so.
+fn watch_names(context: &Context, sandbox: SandboxId) -> Option<names::Watch> {
+    let watch = names::watch(&context.settings.run_dir, &context.settings.resolver(), sandbox);
+    watch.inspect_err(|error| tracing::warn!(%error, "who answers for names is not watched")).ok()
 }
 
 /// Returns a name that nobody has: the pid differs from others' here, the time from others' elsewhere.

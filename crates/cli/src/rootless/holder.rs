@@ -34,7 +34,7 @@ pub(crate) fn hold(settings: &Settings) -> Outcome {
     // Opened before the directory is covered: the files below are those that the commands outside see.
     let lock = File::open(lock_path(run_dir)).map_err(failed)?;
     let outside = File::open(run_dir).map_err(failed)?;
-    let Owner { pid, started } = myself();
+    let Owner { pid, started, .. } = myself();
     fs::write(pid_path(run_dir), format!("{pid} {started}\n")).map_err(failed)?;
     // Mounts in here are not seen outside, so neither should be the files that they are mounted on.
     mount("tmpfs", run_dir, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(c"mode=0700"))

@@ -2,6 +2,7 @@
 //!
 //! Every driver is a folder with the same files. A driver never sees the engine, and never acts.
 
+pub(crate) mod advertise;
 mod bridge;
 mod erased;
 mod host;

@@ -20,6 +20,26 @@ pub enum OptionError {
         /// What would be accepted.
         accepted: String,
     },
+    /// A value that is no number.
+    #[error("value for option {option} {value:?} must be {what}")]
+    Integer {
+        /// The option.
+        option: &'static str,
+        /// The value.
+        value: String,
+        /// What would be accepted.
+        what: &'static str,
+    },
+    /// A number that is too small or too large.
+    #[error("{option} must be in the range {low} to {high}")]
+    Range {
+        /// The option.
+        option: &'static str,
+        /// The smallest value.
+        low: i64,
+        /// The largest.
+        high: i64,
+    },
     /// An option that the driver does not have.
     #[error("unknown option {option} for driver {driver}: {hint}")]
     Unknown {

@@ -1,7 +1,8 @@
 //! Records on disk: one key a record, its value as JSON.
 //!
 //! ```text
-//! network/<id>  endpoint/<id>  sandbox/<id>  debt/<object key>  ledger/<object key>  meta/generation  meta/run-dir
+//! network/<id>  endpoint/<id>  sandbox/<id>  debt/<object key>  ledger/<object key>
+//! meta/generation  meta/run-dir  meta/mounts
 //! ```
 
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use super::store::{Batch, Store, StoreError};
 pub(super) const GENERATION: &str = "meta/generation";
 /// The key under which it remembers the run directory, where the sandboxes' namespaces are kept.
 pub(super) const RUN_DIR: &str = "meta/run-dir";
+/// The key under which it remembers the mount namespace that the sandboxes' namespaces are mounted in.
+pub(super) const MOUNTS: &str = "meta/mounts";
 
 /// A record that could not be read; it is left in the store, out of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]

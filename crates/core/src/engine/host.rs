@@ -1,22 +1,28 @@
 //! The seam between what should exist and what makes it exist: two verbs, and a survey.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use crate::error::Kind;
+use crate::files::Basis;
 use crate::ipam::Ranges;
-use crate::model::SandboxId;
-use crate::objects::{Key, Object, Objects, Op, Place, Plan};
+use crate::model::{NamespaceSource, SandboxId};
+use crate::objects::{Key, Object, Objects, Op, Place, Plan, Tenure};
 use crate::ports::{PortProto, PortRange};
 
 /// Reads a host.
 pub trait Observe: Send + Sync {
     /// Returns what exists of the objects that are ours, as far as the query goes.
     fn observe(&self, query: &Query) -> Result<Objects, HostError>;
+    /// Returns what the interfaces of a sandbox have passed, `lo` included, by name.
+    fn counters(&self, sandbox: SandboxId) -> Result<BTreeMap<String, Counters>, HostError>;
     /// Returns what edits and drivers need to know of the host beforehand.
     fn survey(&self) -> Result<HostProfile, HostError>;
+    /// Returns the host's files that those of a sandbox in this namespace are made from. Every new sandbox asks, so it is a few small
+    /// reads.
+    fn files_basis(&self, namespace: &NamespaceSource) -> Result<Basis, HostError>;
 }
 
 /// Makes a host equal to a plan's outcome.
@@ -29,15 +35,42 @@ pub trait Host: Observe {
     fn apply(&self, plan: &Plan) -> Result<(), ApplyError>;
     /// Waits until deletions that go on in the background have ended.
     fn settle(&self) -> Result<(), HostError>;
+    /// Forgets tracked flows that touch an address of these subnets which is not taken.
+    ///
+    /// A process that dies takes along what it was still to forget, and such a flow would carry the traffic of a published
+    /// port to whoever gets the address next. Flows that cannot be forgotten end by their own timeouts: a host says so in its
+    /// log, and nothing fails.
+    fn forget_strays(&self, subnets: &[IpNet], taken: &BTreeSet<IpAddr>);
 }
 
 /// What to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// The sandboxes whose namespaces are looked into.
+    /// The sandboxes whose namespaces and files are looked into.
     pub sandboxes: Vec<SandboxId>,
     /// Objects that carry no mark, read by key.
     pub unmarked: Vec<Key>,
+}
+
+/// What an interface has passed since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Packets received and dropped.
+    pub rx_dropped: u64,
+    /// Packets received that were bad.
+    pub rx_errors: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Packets that were to be sent and were dropped.
+    pub tx_dropped: u64,
+    /// Packets that could not be sent.
+    pub tx_errors: u64,
 }
 
 /// What edits and drivers need to know of a host.
@@ -101,6 +134,14 @@ pub enum HostError {
         /// What it is.
         what: String,
     },
+    /// It belongs to another sandbox.
+    #[error("{what} is the network namespace of sandbox {sandbox} already: a namespace has one sandbox")]
+    InUse {
+        /// The namespace.
+        what: String,
+        /// The beginning of the other sandbox's id.
+        sandbox: String,
+    },
     /// What a step needs is not there.
     #[error("{what} does not exist")]
     Missing {
@@ -126,7 +167,7 @@ impl HostError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Kernel { .. } | Self::Missing { .. } => Kind::Internal,
-            Self::PortBusy { .. } | Self::Foreign { .. } => Kind::Conflict,
+            Self::PortBusy { .. } | Self::Foreign { .. } | Self::InUse { .. } => Kind::Conflict,
             Self::Privileges { .. } => Kind::Forbidden,
             Self::Unsupported { .. } => Kind::Unsupported,
         }
@@ -163,6 +204,10 @@ impl ApplyError {
             (Object::Held(_), HostError::Kernel { errno: EADDRNOTAVAIL, .. }) => Kind::Invalid,
             (Object::Namespace(_), HostError::Kernel { errno: EINVAL, .. }) => Kind::Invalid,
             (Object::Namespace(_), HostError::Missing { .. }) => Kind::NotFound,
+            // A setting that the kernel does not have, or not with that value; not files that nobody here may write.
+            (Object::Sysctl(own), HostError::Kernel { errno, .. }) if own.tenure == Tenure::Own && *errno != EROFS => {
+                Kind::Invalid
+            }
             (_, cause) => cause.kind(),
         }
     }
@@ -172,6 +217,8 @@ impl ApplyError {
 const EADDRNOTAVAIL: i32 = 99;
 /// Not a namespace.
 const EINVAL: i32 = 22;
+/// A file system that is read only.
+const EROFS: i32 = 30;
 
 fn left(left_behind: &[(Op, HostError)]) -> String {
     match left_behind.len() {

@@ -6,9 +6,12 @@
 mod codec;
 mod draft;
 mod events;
+pub mod files;
 pub mod gateway;
 mod host;
+mod interface;
 mod locks;
+pub mod names;
 mod ops;
 mod render;
 mod restore;
@@ -27,13 +30,13 @@ use arc_swap::ArcSwap;
 pub use codec::Quarantined;
 pub use draft::Draft;
 pub use events::Event;
-pub use host::{ApplyError, Host, HostError, HostProfile, Observe, Query};
+pub use host::{ApplyError, Counters, Host, HostError, HostProfile, Observe, Query};
 pub use ops::{Attach, Attached, NetworkTarget};
 pub use restore::{Difference, Repaired, Restored};
 pub use state::{Claim, Debt, LedgerEntry, Record, RecordKey, State};
 pub use store::{Batch, Store, StoreError};
 pub use subscription::{EVENT_CAPACITY, Subscription};
-pub use whose::check_place;
+pub use whose::{MountNamespace, Occupants, check_place};
 
 use crate::drivers::Registry;
 use crate::error::Error;
@@ -47,12 +50,16 @@ pub trait Environment: Send + Sync {
     fn random(&self, bytes: &mut [u8]);
     /// Returns the nanoseconds since 1970.
     fn now(&self) -> u128;
-    /// Returns whether a process is still running.
+    /// Returns whether a process is still running; true where it cannot be told, for what is dead is removed.
     fn is_alive(&self, owner: Owner) -> bool;
     /// Returns what tells one boot from another: after a new one the kernel's half of the state is gone.
     fn boot(&self) -> String;
     /// Returns what tells this network namespace from all others of the boot.
     fn namespace(&self) -> String;
+    /// Returns the mount namespace, if the system says which it is.
+    fn mounts(&self) -> Option<MountNamespace>;
+    /// Returns who is in a mount namespace.
+    fn occupants(&self, mounts: MountNamespace) -> Occupants;
 }
 
 /// How an engine behaves.
@@ -74,6 +81,8 @@ pub struct EngineConfig {
     pub run_dir: PathBuf,
     /// Whether everything that would change the store or the host is refused.
     pub read_only: bool,
+    /// Whether somebody answers for names: otherwise sandboxes get a resolver only if they ask for one.
+    pub names: bool,
 }
 
 impl Default for EngineConfig {
@@ -86,6 +95,7 @@ impl Default for EngineConfig {
             renewed_namespace: false,
             run_dir: PathBuf::new(),
             read_only: false,
+            names: false,
         }
     }
 }
@@ -100,6 +110,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     environment: Arc<dyn Environment>,
     config: EngineConfig,
+    names: Option<Arc<dyn names::NameService>>,
     events: subscription::Bus,
     ephemeral: ops::Ephemeral,
     /// Whether there are records that could not be read: what they ask for is not known, so nothing is removed by comparison.
@@ -145,11 +156,19 @@ impl Engine {
             store,
             environment,
             config,
+            names: None,
             events: subscription::Bus::default(),
             ephemeral: ops::Ephemeral::default(),
             unsettled: Mutex::new(Batch::default()),
             incomplete: false,
         }
+    }
+
+    /// Tells a service of names after every change from now on.
+    #[must_use]
+    pub fn with_names(mut self, service: Arc<dyn names::NameService>) -> Self {
+        self.names = Some(service);
+        self
     }
 
     /// Returns an engine with the same state on another host and store, which it may change: what it does there does not
@@ -215,6 +234,13 @@ impl Engine {
 
     fn random(&self, bytes: &mut [u8]) {
         self.environment.random(bytes);
+    }
+
+    /// Tells the service of names, if there is one, what names stand for now.
+    pub fn publish_names(&self) {
+        if let Some(service) = &self.names {
+            service.publish(&|| names::Names::of(&self.snapshot()));
+        }
     }
 
     /// Changes the shared state and publishes it.

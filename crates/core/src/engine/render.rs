@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::draft::Draft;
-use super::gateway;
+use super::files;
+use super::names;
 use super::state::{RecordKey, State};
+use super::{gateway, interface};
 use crate::drivers::{EndpointView, NetworkView, Registry};
 use crate::error::{Error, NetworkError};
 use crate::firewall::lower;
 use crate::model::{EndpointId, NamespaceSource, Network, NetworkId, SandboxId};
-use crate::objects::{Key, Namespace, Object, Objects, Op, Place, Plan, Route};
+use crate::objects::{Key, Namespace, Object, Objects, Op, Place, Plan, RESOLVER_PORT, Redirect, Route};
 
 /// A part of the state that contributes objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +127,7 @@ fn render(state: &State, registry: &Registry, scopes: &BTreeSet<Scope>) -> Resul
                 Some(network) => network_objects(network, registry)?,
                 None => continue,
             },
-            Scope::Sandbox(id) => sandbox_objects(state, *id),
+            Scope::Sandbox(id) => sandbox_objects(state, *id)?,
             Scope::Endpoint(id) => endpoint_objects(state, registry, *id)?,
         };
         part.into_iter().try_for_each(|object| objects.add(object))?;
@@ -143,12 +145,19 @@ fn network_objects(network: &Network, registry: &Registry) -> Result<Objects, Er
     Ok(driver.network(network)?)
 }
 
-fn sandbox_objects(state: &State, id: SandboxId) -> Objects {
+fn sandbox_objects(state: &State, id: SandboxId) -> Result<Objects, Error> {
     let mut objects = Objects::new();
-    let Some(sandbox) = state.sandbox(id) else { return objects };
+    let Some(sandbox) = state.sandbox(id) else { return Ok(objects) };
+    files::of(state, sandbox)?.into_iter().for_each(|file| objects.set(file));
+    if sandbox.spec.namespace == NamespaceSource::Later {
+        return Ok(objects);
+    }
     objects.set(Namespace { sandbox: id, source: sandbox.spec.namespace.clone() });
     if sandbox.spec.namespace == NamespaceSource::Host {
-        return objects;
+        return Ok(objects);
+    }
+    if names::wants_resolver(state, sandbox) {
+        objects.set(Redirect { sandbox: id, port: RESOLVER_PORT });
     }
     let gateways = gateway::of(state, id);
     for v6 in [false, true] {
@@ -165,7 +174,7 @@ fn sandbox_objects(state: &State, id: SandboxId) -> Objects {
             });
         }
     }
-    objects
+    Ok(objects)
 }
 
 fn default_route(v6: bool) -> IpNet {
@@ -177,6 +186,10 @@ fn endpoint_objects(state: &State, registry: &Registry, id: EndpointId) -> Resul
     let (Some(attached), Some(network)) = (&endpoint.attached, state.network(endpoint.network)) else {
         return Ok(Objects::new());
     };
+    let sandbox = state.sandbox(attached.sandbox);
+    if sandbox.is_some_and(|sandbox| sandbox.spec.namespace == NamespaceSource::Later) {
+        return Ok(Objects::new());
+    }
     let driver = registry
         .get(&network.spec.driver)
         .ok_or_else(|| NetworkError::NoDriver { driver: network.spec.driver.clone() })?;
@@ -184,9 +197,11 @@ fn endpoint_objects(state: &State, registry: &Registry, id: EndpointId) -> Resul
     let view = EndpointView {
         endpoint,
         network: NetworkView { network, config: &() },
-        sandbox: state.sandbox(attached.sandbox).map(|sandbox| &**sandbox),
+        sandbox: sandbox.map(|sandbox| &**sandbox),
         gateway4: gateways.v4 == Some(id),
         gateway6: gateways.v6 == Some(id),
     };
-    Ok(driver.endpoint(&view)?)
+    let mut objects = driver.endpoint(&view)?;
+    interface::furnish(&mut objects, endpoint, attached, network, sandbox.map(|sandbox| &**sandbox))?;
+    Ok(objects)
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use tracing::{info, info_span, warn};
 
 use super::locks::{LockKey, Mode, Wanted};
@@ -55,6 +56,7 @@ impl Engine {
         let _guard = self.everything("restore")?;
         let stale = self.remove_stale()?;
         let repaired = self.reconcile()?;
+        self.forget_strays();
         Ok(Restored { stale, repaired })
     }
 
@@ -143,6 +145,8 @@ impl Engine {
         let before = self.snapshot();
         self.publish(|state| keys.iter().for_each(|key| state.set(key, None)));
         let after = self.snapshot();
+        // Who answers a sandbox lets go of its namespace before it is removed.
+        self.publish_names();
         for key in keys {
             super::events::between(&before, &after, key).iter().for_each(|event| self.events.tell(event));
         }
@@ -170,6 +174,23 @@ impl Engine {
         }
         self.host.settle()?;
         Ok(repaired)
+    }
+
+    /// Forgets the flows that a process which died left of addresses that nobody has now. Of a network whose removal it did not
+    /// survive, the subnets are not known any more: flows of those stay until they time out.
+    fn forget_strays(&self) {
+        let state = self.snapshot();
+        let pools = || state.networks().filter(|network| !network.spec.config_only).flat_map(|network| &network.pools);
+        let subnets: Vec<IpNet> = pools().map(|pool| pool.prefix).collect();
+        // Records that could not be read may have addresses that nobody else has.
+        if subnets.is_empty() || self.incomplete {
+            return;
+        }
+        let given = state.endpoints().filter(|endpoint| endpoint.attached.is_some()).flat_map(|one| &one.addresses);
+        let taken = given
+            .map(IpNet::addr)
+            .chain(pools().flat_map(|pool| pool.gateway.iter().chain(pool.aux.values()).copied()));
+        self.host.forget_strays(&subnets, &taken.collect());
     }
 
     /// Takes a plan as a whole; if that fails, step by step, as far as it goes.
@@ -236,7 +257,7 @@ impl Engine {
     fn difference(&self) -> Result<Plan, Error> {
         let state = self.snapshot();
         let mut desired = render::all(&state, &self.registry)?;
-        let unmarked: Vec<Key> = desired.iter().filter(|object| object.is_ledgered()).map(Object::key).collect();
+        let unmarked: Vec<Key> = desired.iter().filter(|object| object.is_unmarked()).map(Object::key).collect();
         let query = Query::of(state.sandboxes().map(|sandbox| sandbox.id), unmarked);
         let mut observed = self.host.observe(&query)?;
         if !self.config.resident {

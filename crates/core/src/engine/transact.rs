@@ -19,11 +19,12 @@ use super::store::{Batch, StoreError};
 use super::{ApplyError, Engine, Event, HostError, Query, codec, events, render};
 use crate::error::{Error, Leftovers};
 use crate::model::Phase;
-use crate::objects::{Key, Object, Op, Plan, Tenure};
+use crate::objects::{Key, Object, Op, Plan, Sysctl, Tenure};
 use crate::ports::PortRange;
 
-/// How often an operation chooses again what the host refused.
-const ROUNDS: usize = 10;
+/// How often an operation chooses again when the host refuses a port: each refusal tells of one busy port, and other programs
+/// may hold many in a row. A refused choice costs a few milliseconds.
+const ROUNDS: usize = 256;
 
 /// Records to set or remove.
 pub(super) type Changes = Vec<(RecordKey, Option<Record>)>;
@@ -41,7 +42,7 @@ struct Begun<'a> {
 /// Why a round ended without success.
 enum Failed {
     /// The host refused something that may be chosen differently.
-    Refused(HostError, Error),
+    Refused(HostError, Box<Error>),
     /// There is nothing to choose.
     For(Error),
 }
@@ -59,19 +60,21 @@ impl Engine {
         let _span = info_span!("transaction", label).entered();
         self.may_change(label)?;
         let mut learned = Learned::default();
-        for _ in 0..ROUNDS {
+        loop {
             let (begun, out) = self.begin(label, &learned, &edit)?;
             match self.carry_out(&begun) {
                 Ok(()) => return Ok(out),
                 Err(Failed::For(error)) => return Err(error),
+                Err(Failed::Refused(last @ HostError::PortBusy { .. }, _)) if learned.busy.len() + 1 == ROUNDS => {
+                    return Err(Error::Restless { label: label.to_owned(), rounds: ROUNDS, last: Box::new(last) });
+                }
                 Err(Failed::Refused(HostError::PortBusy { ip, port, proto }, _)) => {
                     debug!(%ip, port, %proto, "the host port is taken: choosing again");
                     learned.busy.push((ip, proto, port));
                 }
-                Err(Failed::Refused(_, error)) => return Err(error),
+                Err(Failed::Refused(_, error)) => return Err(*error),
             }
         }
-        Err(Error::Restless { label: label.to_owned(), rounds: ROUNDS })
     }
 
     /// Runs the edit until it holds the locks it needs, and publishes its claims.
@@ -116,6 +119,8 @@ impl Engine {
         match result {
             Ok(finals) => {
                 self.publish(|state| begun.keys.iter().for_each(|key| state.set(key, begun.after.get(key))));
+                // Before the final steps: who answers a sandbox lets go of its namespace first.
+                self.publish_names();
                 let left = self.finish(begun, &finals);
                 for key in &begun.keys {
                     events::between(&begun.before, &begun.after, key).iter().for_each(|event| self.events.tell(event));
@@ -127,6 +132,7 @@ impl Engine {
             }
             Err(failed) => {
                 self.publish(|state| begun.keys.iter().for_each(|key| state.set(key, begun.before.get(key))));
+                self.publish_names();
                 Err(failed)
             }
         }
@@ -143,7 +149,7 @@ impl Engine {
         let (applied, committed) = self.both(&plan, &batch);
         let failed = |source: Box<ApplyError>| {
             let cause = source.cause.clone();
-            Failed::Refused(cause, Error::Apply { label: begun.label.to_owned(), source })
+            Failed::Refused(cause, Box::new(Error::Apply { label: begun.label.to_owned(), source }))
         };
         match (applied, committed) {
             (Ok(()), Ok(())) => {
@@ -294,7 +300,7 @@ impl Engine {
         let mut ledgered = Vec::new();
         let mut ops = Vec::new();
         for op in plan.ops() {
-            let Object::Sysctl(wanted) = op.object() else {
+            let Some(wanted) = ledgered_sysctl(op) else {
                 ops.push(op.clone());
                 continue;
             };
@@ -335,6 +341,13 @@ impl Engine {
             return Err(error.into());
         }
         Ok((Plan::of(ops), ledgered))
+    }
+}
+
+fn ledgered_sysctl(op: &Op) -> Option<&Sysctl> {
+    match op.object() {
+        Object::Sysctl(sysctl) if op.object().is_ledgered() => Some(sysctl),
+        _ => None,
     }
 }
 

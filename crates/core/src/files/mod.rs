@@ -3,18 +3,25 @@
 //! [`hosts`] makes a hosts file and edits one that the container may have edited too. [`resolv_conf`] reads the host's
 //! resolv.conf and turns it into the container's, with the servers that the resolver asks. Reading and writing is the caller's.
 
+mod basis;
 mod error;
+mod extra_host;
 pub mod hosts;
 mod name_server;
 pub mod resolv_conf;
 #[cfg(test)]
 mod tests;
 
+pub use basis::{Basis, Origin};
 pub use error::FileError;
+pub use extra_host::{ExtraHost, HOST_GATEWAY, HostAddress};
 pub use name_server::NameServer;
 
+use serde::{Deserialize, Serialize};
+
 /// Whether a container has IPv6.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Ipv6 {
     /// It has.
     On,

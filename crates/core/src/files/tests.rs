@@ -1,5 +1,6 @@
 //! Behaviour of the container's files, row by row of the upstream tests, and laws over random texts.
 
+mod extra_host;
 mod hosts;
 mod resolv_conf;
 

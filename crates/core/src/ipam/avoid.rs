@@ -3,10 +3,10 @@
 //! Routes through a gateway are left out on purpose: a VPN that claims half the Internet would leave nothing to choose. For
 //! IPv6 there is no such guess from routes.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+use crate::files::resolv_conf::{self, ResolvConf};
 
 /// How far a route reaches, as far as the choice of subnets cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +38,11 @@ pub fn reserved_prefixes(resolv_conf: &str, routes: &[HostRoute]) -> Vec<IpNet> 
 
 /// Returns the name servers of a resolv.conf as prefixes of one address, in the file's order.
 ///
-/// Lines that are not understood are skipped and a zone (`fe80::1%eth0`) is cut off: the C library is as tolerant.
-pub fn nameserver_prefixes(resolv_conf: &str) -> Vec<IpNet> {
-    resolv_conf.lines().filter_map(nameserver).map(IpNet::from).collect()
+/// Lines that are not understood are skipped, and a zone (`fe80::1%eth0`) is cut off. A file that nobody can have meant
+/// (lines without an end) names none.
+pub fn nameserver_prefixes(text: &str) -> Vec<IpNet> {
+    let conf = ResolvConf::parse(text, resolv_conf::ETC).unwrap_or_default();
+    conf.name_servers().iter().map(|server| IpNet::from(server.ip())).collect()
 }
 
 /// Returns the IPv4 destinations that are on the wire.
@@ -51,15 +53,6 @@ pub fn on_link_prefixes(routes: &[HostRoute]) -> Vec<IpNet> {
         .map(|route| route.destination.trunc())
         .filter(|prefix| matches!(prefix, IpNet::V4(_)) && !prefix.network().is_unspecified())
         .collect()
-}
-
-fn nameserver(line: &str) -> Option<IpAddr> {
-    let mut words = line.split_whitespace();
-    if words.next()? != "nameserver" {
-        return None;
-    }
-    let (address, _zone) = words.next().map(|word| word.split_once('%').unwrap_or((word, "")))?;
-    address.parse().ok().map(|ip: IpAddr| ip.to_canonical())
 }
 
 #[cfg(test)]

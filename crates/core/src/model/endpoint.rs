@@ -26,10 +26,19 @@ pub struct EndpointSpec {
     pub ifname: Option<IfName>,
     /// No IPv6 address, even on an IPv6 network.
     pub disable_ipv6: bool,
+    /// Link-local addresses of its interface, besides those of the network; see [`EndpointSpec::link_local`].
+    pub link_local: Vec<IpNet>,
+    /// Kernel settings of its interface, each `net.X.Y.IFNAME.Z=V`; see [`InterfaceSetting`](super::InterfaceSetting).
+    pub sysctls: Vec<String>,
     /// Ports that this endpoint publishes whether or not it is the sandbox's gateway.
     pub publish: Vec<PortSpec>,
     /// The sandbox's endpoint of highest priority becomes its gateway, per family.
     pub priority: i32,
+    /// What it is called on its network, in order: the first is what its addresses lead back to. Without any, nobody finds it
+    /// by name.
+    pub dns_names: Vec<String>,
+    /// What its sandbox alone calls others of the network: alias and name.
+    pub links: Vec<(String, String)>,
 }
 
 impl EndpointSpec {
@@ -55,12 +64,46 @@ impl EndpointSpec {
         self
     }
 
+    /// Adds a name by which it is found on its network.
+    #[must_use]
+    pub fn dns_name(mut self, name: impl Into<String>) -> Self {
+        self.dns_names.push(name.into());
+        self
+    }
+
+    /// Lets its sandbox call another of the network by a name that nobody else knows.
+    #[must_use]
+    pub fn link(mut self, alias: impl Into<String>, name: impl Into<String>) -> Self {
+        self.links.push((alias.into(), name.into()));
+        self
+    }
+
+    /// Asks for a link-local address, in the whole of its family's link: `169.254.0.0/16` or `fe80::/64`.
+    #[must_use]
+    pub fn link_local(mut self, address: IpAddr) -> Self {
+        self.link_local.push(on_link(address));
+        self
+    }
+
+    /// Asks for a kernel setting of the interface, as `net.X.Y.IFNAME.Z=V`.
+    #[must_use]
+    pub fn sysctl(mut self, setting: impl Into<String>) -> Self {
+        self.sysctls.push(setting.into());
+        self
+    }
+
     /// Asks for a MAC address.
     #[must_use]
     pub fn mac(mut self, mac: MacAddr) -> Self {
         self.mac = Some(mac);
         self
     }
+}
+
+/// Returns a link-local address with the length of its family's link: `169.254.0.0/16` or `fe80::/64`.
+pub fn on_link(address: IpAddr) -> IpNet {
+    let length = if address.is_ipv6() { 64 } else { 16 };
+    IpNet::new(address, length).expect("both lengths are those of a prefix of the family")
 }
 
 /// The place of an endpoint in a sandbox.

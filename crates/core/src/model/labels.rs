@@ -16,6 +16,10 @@ pub mod label {
     pub const MTU: &str = "com.docker.network.driver.mtu";
     /// Network driver option: prefix of interface names inside a sandbox.
     pub const IFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
+    /// Network option: how often an endpoint's addresses are announced, 0 to 3.
+    pub const ADVERTISE_COUNT: &str = "com.docker.network.advertise_addr_nmsgs";
+    /// Network option: the time between two announcements, 100 to 2000 milliseconds.
+    pub const ADVERTISE_INTERVAL: &str = "com.docker.network.advertise_addr_ms";
     /// IPAM option: allocate addresses one after the other instead of lowest first.
     pub const IPAM_SERIAL: &str = "com.docker.network.ipam.serial";
     /// Auxiliary address that becomes the sandboxes' IPv4 gateway instead of the bridge.

@@ -6,13 +6,15 @@ mod labels;
 mod names;
 mod network;
 mod sandbox;
+mod setting;
 
-pub use endpoint::{Attachment, Endpoint, EndpointSpec, PortBinding};
+pub use endpoint::{Attachment, Endpoint, EndpointSpec, PortBinding, on_link};
 pub use ids::{EndpointId, IdError, NetworkId, SandboxId};
 pub use labels::{Labels, Options, label};
 pub use names::{IfName, MacAddr, Mtu, NameError, check_name};
 pub use network::{IpamSpec, Network, NetworkPool, NetworkSpec, PoolSpec};
 pub use sandbox::{NamespaceSource, Owner, Sandbox, SandboxSpec};
+pub use setting::{InterfaceSetting, SettingError};
 
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Labels, Phase, SandboxId};
+use crate::files::resolv_conf::Overrides;
+use crate::files::{Basis, ExtraHost};
 use crate::ports::PortSpec;
 
 /// What is asked for when a sandbox is created.
@@ -23,6 +25,13 @@ pub struct SandboxSpec {
     pub labels: Labels,
     /// The process the sandbox lives for: when it has gone, so has the sandbox.
     pub owner: Option<Owner>,
+    /// Whether it has a resolver at 127.0.0.11; unless something is said here, it has one if a network of its has names and the
+    /// engine that makes it has somebody to answer for them.
+    pub resolver: Option<bool>,
+    /// Hosts that it finds by name, in the order of its hosts file.
+    pub extra_hosts: Vec<ExtraHost>,
+    /// What stands in its resolv.conf in the place of what the host's says.
+    pub dns: Overrides,
 }
 
 impl SandboxSpec {
@@ -52,6 +61,20 @@ impl SandboxSpec {
         self
     }
 
+    /// Adds a host that it finds by name.
+    #[must_use]
+    pub fn extra_host(mut self, host: ExtraHost) -> Self {
+        self.extra_hosts.push(host);
+        self
+    }
+
+    /// Sets what stands in its resolv.conf in the place of what the host's says.
+    #[must_use]
+    pub fn dns(mut self, overrides: Overrides) -> Self {
+        self.dns = overrides;
+        self
+    }
+
     /// Sets whose namespace it is.
     #[must_use]
     pub fn namespace(mut self, source: NamespaceSource) -> Self {
@@ -71,15 +94,20 @@ pub enum NamespaceSource {
     Adopted(String),
     /// The host's own.
     Host,
+    /// One that somebody names later: until then what is joined has its addresses and ports, and no interface.
+    Later,
 }
 
-/// A process, told from a later one of the same pid by when it started.
+/// A process, told from a later one of the same pid by when it started, and from one of another PID namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// The process id.
     pub pid: u32,
     /// Its start time in clock ticks since boot (field 22 of /proc/PID/stat).
     pub started: u64,
+    /// The PID namespace in which it has this pid, as the inode of /proc/PID/ns/pid; nothing in records of old.
+    #[serde(default)]
+    pub pid_namespace: Option<u64>,
 }
 
 /// A sandbox.
@@ -91,6 +119,9 @@ pub struct Sandbox {
     pub spec: SandboxSpec,
     /// When it was created, in nanoseconds since 1970.
     pub created: u128,
+    /// The host's files at that time.
+    #[serde(default)]
+    pub basis: Basis,
     /// Where it stands.
     #[serde(skip)]
     pub phase: Phase,

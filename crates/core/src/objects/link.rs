@@ -20,6 +20,8 @@ pub enum Flaw {
     PeerDown,
     /// Of a pair, the other end is not in its sandbox.
     PeerLost,
+    /// The ends of a pair take packets of different sizes.
+    UnequalMtu,
     /// It is a pair whose making was cut short. Nothing but its name is known.
     Unfinished,
 }
@@ -31,6 +33,7 @@ impl fmt::Display for Flaw {
             Self::AcceptsRouters => "accepts router advertisements",
             Self::PeerDown => "other end down",
             Self::PeerLost => "other end lost",
+            Self::UnequalMtu => "ends of different MTU",
             Self::Unfinished => "unfinished",
         })
     }
@@ -68,6 +71,21 @@ impl fmt::Display for Bridge {
     }
 }
 
+/// How the addresses of an interface are announced to its neighbours, so that they forget who had them before: gratuitous ARP
+/// (RFC 5227 section 3) and unsolicited neighbour advertisements (RFC 4861 section 7.2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advertise {
+    /// How often, at least once.
+    pub count: u8,
+    /// The time between two announcements, in milliseconds.
+    pub interval: u16,
+}
+
+impl Advertise {
+    /// What holds where nothing else was asked for.
+    pub const DEFAULT: Self = Self { count: 3, interval: 1000 };
+}
+
 /// A pair of interfaces: one end is a port of a bridge, the other is in a sandbox. Both are up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Veth {
@@ -87,6 +105,9 @@ pub struct Veth {
     pub isolated: bool,
     /// Whether the port gets back what it sent, which reaching one's own published port needs.
     pub hairpin: bool,
+    /// How the addresses of the other end are announced, if they are: the engine's decision, to which drivers say nothing.
+    #[serde(default)]
+    pub advertise: Option<Advertise>,
     /// What is wrong with one that was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flaw: Option<Flaw>,
@@ -107,6 +128,12 @@ impl fmt::Display for Veth {
         }
         if self.hairpin {
             f.write_str(" hairpin")?;
+        }
+        match self.advertise {
+            _ if self.flaw == Some(Flaw::Unfinished) => {}
+            Some(Advertise::DEFAULT) => {}
+            Some(Advertise { count, interval }) => write!(f, " announced {count} times every {interval} ms")?,
+            None => f.write_str(" unannounced")?,
         }
         if self.bridge.is_none() {
             f.write_str(", not in a bridge")?;

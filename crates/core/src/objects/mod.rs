@@ -4,12 +4,14 @@
 //! Each object prints as one readable line.
 
 mod address;
+mod file;
 mod firewall;
 mod held;
 mod link;
 mod namespace;
 mod nft;
 mod plan;
+mod redirect;
 mod route;
 mod sysctl;
 
@@ -21,13 +23,16 @@ use serde::{Deserialize, Serialize};
 use crate::model::SandboxId;
 
 pub use address::Address;
+pub use file::{File, FileName};
 pub use firewall::{FirewallBridge, Published};
 pub use held::Held;
-pub use link::{Bridge, Flaw, Veth};
+pub use link::{Advertise, Bridge, Flaw, Veth};
 pub use namespace::Namespace;
 pub use nft::{Element, ElementKey, Ruleset, Verdict};
 pub use plan::{Op, Plan, Rank};
+pub use redirect::{RESOLVER_ADDRESS, RESOLVER_PORT, Redirect};
 pub use route::Route;
+pub(crate) use sysctl::{DISABLE_IPV6, written};
 pub use sysctl::{Sysctl, Tenure};
 
 /// The network namespace that an object lives in.
@@ -59,6 +64,8 @@ pub enum Object {
     Ruleset(Ruleset),
     /// A sandbox's network namespace.
     Namespace(Namespace),
+    /// A file that a sandbox's container sees.
+    File(File),
     /// A bridge on the host.
     Bridge(Bridge),
     /// An entry of one of the ruleset's sets or maps.
@@ -69,6 +76,8 @@ pub enum Object {
     Veth(Veth),
     /// A route of the main table.
     Route(Route),
+    /// The way to the resolver inside a sandbox.
+    Redirect(Redirect),
     /// A host port kept from other programs.
     Held(Held),
     /// A bridge as the firewall sees it; lowered to elements.
@@ -87,6 +96,8 @@ pub enum Key {
     Ruleset,
     /// A namespace by its sandbox.
     Namespace(SandboxId),
+    /// A file by its sandbox and name.
+    File(SandboxId, FileName),
     /// An interface on the host by name.
     Link(String),
     /// An element by its set and key.
@@ -95,6 +106,8 @@ pub enum Key {
     Address(Place, String, ipnet::IpNet),
     /// A route by place and destination.
     Route(Place, ipnet::IpNet),
+    /// The way to the resolver by its sandbox.
+    Redirect(SandboxId),
     /// A held port by protocol, address and first port.
     Held(crate::ports::PortProto, std::net::IpAddr, u16),
     /// A bridge's firewall policy by interface name.
@@ -110,11 +123,13 @@ impl Object {
             Self::Sysctl(o) => Key::Sysctl(o.place, o.name.clone()),
             Self::Ruleset(_) => Key::Ruleset,
             Self::Namespace(o) => Key::Namespace(o.sandbox),
+            Self::File(o) => Key::File(o.sandbox, o.name),
             Self::Bridge(o) => Key::Link(o.name.to_string()),
             Self::Veth(o) => Key::Link(o.name.to_string()),
             Self::Element(o) => Key::Element(o.key()),
             Self::Address(o) => Key::Address(o.place, o.link.to_string(), o.prefix),
             Self::Route(o) => Key::Route(o.place, o.to),
+            Self::Redirect(o) => Key::Redirect(o.sandbox),
             Self::Held(o) => Key::Held(o.proto, o.ip, o.port),
             Self::FirewallBridge(o) => Key::FirewallBridge(o.bridge.to_string()),
             Self::Published(o) => Key::Published(o.proto, o.host_ip, o.host_port),
@@ -124,12 +139,14 @@ impl Object {
     /// Returns when it is made relative to others: protection first, then connection, then openings.
     pub fn rank(&self) -> Rank {
         match self {
+            Self::Sysctl(o) if o.tenure == Tenure::Own => Rank::Setting,
             Self::Sysctl(_) => Rank::Sysctl,
             Self::Ruleset(_) => Rank::Ruleset,
             Self::Namespace(_) => Rank::Namespace,
+            Self::File(_) => Rank::File,
             Self::Bridge(_) => Rank::Bridge,
             Self::Element(o) if o.opens() => Rank::Opening,
-            Self::Element(_) | Self::FirewallBridge(_) => Rank::Protection,
+            Self::Element(_) | Self::FirewallBridge(_) | Self::Redirect(_) => Rank::Protection,
             Self::Address(o) if o.place == Place::Host => Rank::HostAddress,
             Self::Veth(_) => Rank::Veth,
             Self::Address(_) => Rank::Address,
@@ -141,17 +158,24 @@ impl Object {
 
     /// Returns whether several scopes may ask for it: it goes with the last of them.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Self::Sysctl(_) | Self::Ruleset(_))
+        self.is_ledgered() || matches!(self, Self::Ruleset(_))
     }
 
-    /// Returns whether it carries no mark of ours, so that its original is written down before it is touched.
-    pub fn is_ledgered(&self) -> bool {
+    /// Returns whether it carries no mark of ours, so that it is found by its key only.
+    pub fn is_unmarked(&self) -> bool {
         matches!(self, Self::Sysctl(_))
     }
 
-    /// Returns whether removing it cannot be undone, for other objects go with it: it is removed only after the commit.
+    /// Returns whether it carries no mark of ours and was there before, so that its original is written down before it is
+    /// touched.
+    pub fn is_ledgered(&self) -> bool {
+        matches!(self, Self::Sysctl(sysctl) if sysctl.tenure != Tenure::Own)
+    }
+
+    /// Returns whether removing it cannot be undone, for other objects go with it, or what somebody wrote into it: it is
+    /// removed only after the commit.
     pub fn is_final(&self) -> bool {
-        self.is_container()
+        self.is_container() || matches!(self, Self::File(_))
     }
 
     /// Returns whether it dies with the process that made it.
@@ -167,15 +191,22 @@ impl Object {
     /// Returns whether removing `container` removes this one too.
     pub fn goes_with(&self, container: &Object) -> bool {
         let (place, link) = match self {
-            Self::Address(o) => (o.place, &o.link),
-            Self::Route(o) => (o.place, &o.link),
+            Self::Address(o) => (o.place, o.link.to_string()),
+            Self::Route(o) => (o.place, o.link.to_string()),
+            Self::Sysctl(o) => match o.link() {
+                Some(link) => (o.place, link),
+                None => return false,
+            },
+            Self::Redirect(o) => {
+                return matches!(container, Self::Namespace(ns) if ns.is_made() && ns.sandbox == o.sandbox);
+            }
             _ => return false,
         };
         match container {
             Self::Namespace(ns) => ns.is_made() && place == Place::Sandbox(ns.sandbox),
             Self::Veth(veth) if veth.flaw == Some(Flaw::PeerLost) => false,
-            Self::Veth(veth) => place == Place::Sandbox(veth.sandbox) && *link == veth.peer,
-            Self::Bridge(bridge) => place == Place::Host && *link == bridge.name,
+            Self::Veth(veth) => place == Place::Sandbox(veth.sandbox) && link == veth.peer.as_str(),
+            Self::Bridge(bridge) => place == Place::Host && link == bridge.name.as_str(),
             _ => false,
         }
     }
@@ -187,11 +218,13 @@ impl fmt::Display for Object {
             Self::Sysctl(o) => o.fmt(f),
             Self::Ruleset(o) => o.fmt(f),
             Self::Namespace(o) => o.fmt(f),
+            Self::File(o) => o.fmt(f),
             Self::Bridge(o) => o.fmt(f),
             Self::Veth(o) => o.fmt(f),
             Self::Element(o) => o.fmt(f),
             Self::Address(o) => o.fmt(f),
             Self::Route(o) => o.fmt(f),
+            Self::Redirect(o) => o.fmt(f),
             Self::Held(o) => o.fmt(f),
             Self::FirewallBridge(o) => o.fmt(f),
             Self::Published(o) => o.fmt(f),
@@ -304,4 +337,18 @@ macro_rules! into_object {
     )*};
 }
 
-into_object!(Sysctl, Ruleset, Namespace, Bridge, Veth, Element, Address, Route, Held, FirewallBridge, Published);
+into_object!(
+    File,
+    Redirect,
+    Sysctl,
+    Ruleset,
+    Namespace,
+    Bridge,
+    Veth,
+    Element,
+    Address,
+    Route,
+    Held,
+    FirewallBridge,
+    Published
+);

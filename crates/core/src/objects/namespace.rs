@@ -29,6 +29,7 @@ impl fmt::Display for Namespace {
             NamespaceSource::New => Ok(()),
             NamespaceSource::Adopted(path) => write!(f, " adopted from {path}"),
             NamespaceSource::Host => write!(f, " is the host's"),
+            NamespaceSource::Later => write!(f, " is still to come"),
         }
     }
 }

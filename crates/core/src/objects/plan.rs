@@ -13,14 +13,18 @@ pub enum Rank {
     Ruleset,
     /// Namespaces.
     Namespace,
+    /// Files of sandboxes.
+    File,
     /// Bridges, not yet reachable.
     Bridge,
-    /// Firewall elements that keep packets out.
+    /// Firewall elements that keep packets out, and the way to a sandbox's resolver.
     Protection,
     /// Addresses of bridges.
     HostAddress,
     /// Interfaces of sandboxes.
     Veth,
+    /// Kernel settings of interfaces of sandboxes.
+    Setting,
     /// Addresses in sandboxes.
     Address,
     /// Routes in sandboxes.

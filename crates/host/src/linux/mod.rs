@@ -4,16 +4,22 @@
 //! plan ─▶ run ─┬─ sysctls              /proc/sys
 //!              ├─ firewall             one nftables transaction, shared by threads
 //!              ├─ namespaces           a visit: unshare, keep, loopback up
+//!              ├─ files                what containers see, written in place
 //!              ├─ bridges, veths       host socket
+//!              ├─ redirect             one nftables transaction a namespace
+//!              ├─ settings             a visit: /proc/sys/net of the sandbox's interfaces
 //!              ├─ layer3               one batch a namespace: addresses and routes
-//!              └─ held                 bound sockets
+//!              ├─ held                 bound sockets
+//!              └─ advertise            who has an address now
 //! observe ◀─ links by group, addresses and routes by protocol, our table, our files
 //! ```
 //!
 //! What is ours is marked: links by [`LINK_GROUP`], addresses and routes by [`PROTOCOL`], namespaces by their path.
 
+mod advertise;
 mod bridges;
 mod error;
+mod files;
 mod firewall;
 mod held;
 mod layer3;
@@ -21,26 +27,35 @@ mod namespaces;
 mod observe;
 mod pool;
 mod reaper;
+mod redirect;
 mod run;
 mod survey;
 mod sysctls;
 mod tenants;
 mod veths;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use pontoon_core::engine::{ApplyError, Host, HostError, HostProfile, Observe, Query};
+use ipnet::IpNet;
+use pontoon_core::engine::{ApplyError, Counters, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::files::Basis;
+use pontoon_core::model::NamespaceSource;
+use pontoon_core::model::SandboxId;
 use pontoon_core::objects::{Objects, Op, Plan};
+use pontoon_netlink::conntrack::FlowFilter;
 use pontoon_netlink::netns::Visitor;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 
-use firewall::Firewall;
+use advertise::Announcer;
+use firewall::{Firewall, forget_flows};
 use held::HeldPorts;
 use namespaces::Files;
 use pool::Pool;
@@ -98,12 +113,13 @@ pub type Probe = Arc<dyn Fn(Point<'_>) -> Result<(), HostError> + Send + Sync>;
 /// The Linux host that this process runs on, in the network namespace it was opened in.
 pub struct LinuxHost {
     files: Arc<Files>,
-    visitor: Visitor,
+    visitor: Arc<Visitor>,
     routes: Pool,
     firewall: Firewall,
     held: HeldPorts,
     reaper: Reaper,
     tenants: Tenants,
+    announcer: Announcer,
     indices: AtomicU32,
     probe: Option<Probe>,
 }
@@ -130,10 +146,11 @@ impl LinuxHost {
     /// Those of [`LinuxHost::open`], except for the run directory: where there is none, there are no namespaces.
     pub fn open_read_only(config: LinuxConfig) -> Result<Self, HostError> {
         check_capabilities()?;
-        let visitor = Visitor::new(config.visitors).map_err(|e| error::failed(&e))?;
+        let visitor = Arc::new(Visitor::new(config.visitors).map_err(|e| error::failed(&e))?);
         let files = Arc::new(Files::below(&config.run_dir));
         Ok(Self {
             reaper: Reaper::start(&files)?,
+            announcer: Announcer::new(&files, &visitor),
             files,
             visitor,
             routes: Pool::default(),
@@ -165,8 +182,16 @@ impl Observe for LinuxHost {
         observe::observe(self, query)
     }
 
+    fn counters(&self, sandbox: SandboxId) -> Result<BTreeMap<String, Counters>, HostError> {
+        observe::counters(self, sandbox)
+    }
+
     fn survey(&self) -> Result<HostProfile, HostError> {
         survey::survey(self)
+    }
+
+    fn files_basis(&self, namespace: &NamespaceSource) -> Result<Basis, HostError> {
+        files::basis(namespace)
     }
 }
 
@@ -177,6 +202,10 @@ impl Host for LinuxHost {
 
     fn settle(&self) -> Result<(), HostError> {
         self.reaper.settle(None)
+    }
+
+    fn forget_strays(&self, subnets: &[IpNet], taken: &BTreeSet<IpAddr>) {
+        forget_flows(&[FlowFilter::Strays { subnets: subnets.to_vec(), taken: taken.clone() }]);
     }
 }
 
@@ -203,8 +232,9 @@ fn check_capabilities() -> Result<(), HostError> {
     }
 }
 
-/// Every held port and every namespace in use takes a descriptor.
-fn raise_file_limit() {
+/// Raises the limit of open files of this process as far as it may: every held port, every namespace in use and every query
+/// that waits for an answer takes a descriptor.
+pub fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {

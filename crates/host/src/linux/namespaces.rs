@@ -3,6 +3,7 @@
 //! ```text
 //! <run dir>/netns/<first 12 of the id>       the namespace, mounted
 //! <run dir>/sandboxes/<first 12 of the id>   the whole id, and whose namespace it is
+//! <run dir>/files/<first 12 of the id>/      what its container sees
 //! ```
 
 use std::fs::{self, OpenOptions};
@@ -27,12 +28,14 @@ const NSFS_MAGIC: u64 = 0x6e73_6673;
 /// The loopback interface of a new namespace is always its first.
 const LOOPBACK: u32 = 1;
 const WHAT: &str = "making network namespaces";
+const CLOSING: &str = "switching IPv6 off for interfaces to come in the sandbox";
 
 /// Where the files are.
 #[derive(Debug)]
 pub(super) struct Files {
     netns: PathBuf,
     sandboxes: PathBuf,
+    files: PathBuf,
 }
 
 /// A namespace that is open, with a route socket inside.
@@ -44,17 +47,29 @@ pub(super) struct Open {
 impl Files {
     /// Looks for the files below a directory.
     pub(super) fn below(run_dir: &Path) -> Self {
-        Self { netns: run_dir.join("netns"), sandboxes: run_dir.join("sandboxes") }
+        Self { netns: run_dir.join("netns"), sandboxes: run_dir.join("sandboxes"), files: run_dir.join("files") }
     }
 
     /// Makes the directories, unless they are there.
     pub(super) fn make_directories(&self) -> Result<(), HostError> {
-        for directory in [&self.netns, &self.sandboxes] {
+        for directory in [&self.netns, &self.sandboxes, &self.files] {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o755)
                 .create(directory)
                 .map_err(|e| error::io(&format!("making the directory {}", directory.display()), &e))?;
+        }
+        self.remove_stray_records()
+    }
+
+    /// A crash between record and namespace leaves a record that means nothing.
+    fn remove_stray_records(&self) -> Result<(), HostError> {
+        let failed = |e: io::Error| error::io(&format!("clearing the directory {}", self.sandboxes.display()), &e);
+        for entry in fs::read_dir(&self.sandboxes).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if !self.netns.join(entry.file_name()).exists() {
+                fs::remove_file(entry.path()).map_err(failed)?;
+            }
         }
         Ok(())
     }
@@ -63,12 +78,33 @@ impl Files {
         self.netns.join(sandbox.short())
     }
 
+    /// Returns whether a sandbox's namespace is kept.
+    pub(super) fn is_kept(&self, sandbox: SandboxId) -> bool {
+        is_live(&self.path(sandbox))
+    }
+
     fn record(&self, sandbox: SandboxId) -> PathBuf {
         self.sandboxes.join(sandbox.short())
     }
 
-    /// Returns the sandboxes whose namespaces are kept.
-    pub(super) fn present(&self) -> Result<Vec<Namespace>, HostError> {
+    /// Returns where a sandbox's files are.
+    pub(super) fn directory(&self, sandbox: SandboxId) -> PathBuf {
+        self.files.join(sandbox.short())
+    }
+
+    /// Returns the names of the directories of sandboxes' files: short ids.
+    pub(super) fn directories(&self) -> Result<Vec<String>, HostError> {
+        let failed = |e: io::Error| error::io(&format!("reading the directory {}", self.files.display()), &e);
+        let entries = match fs::read_dir(&self.files) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            listed => listed.map_err(failed)?,
+        };
+        entries.map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    /// Returns the sandboxes whose namespaces are kept. Files name them by the short id; the records beside them say more, and
+    /// where one is lost, the ids that are known.
+    pub(super) fn present(&self, known: &[SandboxId]) -> Result<Vec<Namespace>, HostError> {
         let failed = |e: io::Error| error::io(&format!("reading the directory {}", self.netns.display()), &e);
         let mut present = Vec::new();
         let entries = match fs::read_dir(&self.netns) {
@@ -78,14 +114,20 @@ impl Files {
         for entry in entries {
             let name = entry.map_err(failed)?.file_name();
             let recorded = fs::read_to_string(self.sandboxes.join(&name)).unwrap_or_default();
-            // Without a record the short form is all there is, and enough to remove it.
-            let padded = || format!("{:0<64}", name.to_string_lossy()).parse().ok();
+            let known = || known.iter().find(|sandbox| *sandbox.short() == *name.to_string_lossy()).copied();
+            // Otherwise the short form is all there is, and enough to remove it.
+            let padded = || known().or_else(|| padded(&name.to_string_lossy()));
             let namespace = read_record(&recorded)
                 .or_else(|| padded().map(|sandbox| Namespace { sandbox, source: NamespaceSource::New }));
             present.extend(namespace.filter(|namespace| is_live(&self.path(namespace.sandbox))));
         }
         Ok(present)
     }
+}
+
+/// Returns an id that begins like this one.
+pub(super) fn padded(short: &str) -> Option<SandboxId> {
+    format!("{short:0<64}").parse().ok()
 }
 
 fn read_record(text: &str) -> Option<Namespace> {
@@ -103,6 +145,7 @@ fn write_record(namespace: &Namespace) -> String {
     let source = match &namespace.source {
         NamespaceSource::New => "new".to_owned(),
         NamespaceSource::Host => "host".to_owned(),
+        NamespaceSource::Later => "later".to_owned(),
         NamespaceSource::Adopted(path) => format!("adopted {path}"),
     };
     format!("{}\n{source}\n", namespace.sandbox)
@@ -123,6 +166,8 @@ pub(super) fn add(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Re
             let mut open = open(files, visitor, namespace.sandbox)?;
             if namespace.is_made() {
                 loopback_up(&mut open.socket).map_err(|e| error::because(WHAT, &e))?;
+                let closed = visitor.visit(&open.namespace, close_to_ipv6).map_err(|e| error::because(WHAT, &e))?;
+                closed.map_err(|e| error::io(CLOSING, &e))?;
             }
             return Ok(Some(open));
         }
@@ -132,7 +177,8 @@ pub(super) fn add(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Re
     fs::write(&record, write_record(namespace)).map_err(|e| error::io(WHAT, &e))?;
     let made = match &namespace.source {
         NamespaceSource::New => make(visitor, &path).map(Some),
-        NamespaceSource::Adopted(theirs) => adopt(theirs, &path, visitor).map(|()| None),
+        NamespaceSource::Adopted(theirs) => adopt(theirs, &path, files, visitor).map(|()| None),
+        NamespaceSource::Later => Err(HostError::Missing { what: namespace.to_string() }),
         NamespaceSource::Host => {
             let own = format!("/proc/self/fd/{}", visitor.home().as_raw_fd());
             keep(Path::new(&own), &path).map(|()| None)
@@ -149,19 +195,30 @@ fn make(visitor: &Visitor, path: &Path) -> Result<Open, HostError> {
     let inside = |_: &netns::Namespace| {
         let mut socket = Socket::open(Protocol::Route)?;
         loopback_up(&mut socket)?;
-        // Routes come from the records: a neighbour that plays the router shall not be believed. A kernel without IPv6 has
-        // no such setting.
-        let _believed = fs::write("/proc/sys/net/ipv6/conf/default/accept_ra", "0");
-        Ok::<_, Error>(socket)
+        Ok::<_, Error>((socket, close_to_ipv6()))
     };
     let (namespace, socket) = visitor.create(Some(path), inside).map_err(|e| error::because(WHAT, &e))?;
     match socket {
-        Ok(socket) => Ok(Open { namespace, socket }),
-        Err(e) => {
-            // The first error is what matters.
-            let _ = destroy(path);
-            Err(error::because(WHAT, &e))
-        }
+        Ok((socket, Ok(()))) => Ok(Open { namespace, socket }),
+        Ok((_, Err(e))) => Err(unmake(path, error::io(CLOSING, &e))),
+        Err(e) => Err(unmake(path, error::because(WHAT, &e))),
+    }
+}
+
+fn unmake(path: &Path, error: HostError) -> HostError {
+    // The first error is what matters.
+    let _ = destroy(path);
+    error
+}
+
+/// Sees to it that interfaces to come have no IPv6 unless they are told to: one without an address of ours would have a
+/// link-local one, and listen to its neighbours. A kernel without IPv6 has no such settings.
+fn close_to_ipv6() -> io::Result<()> {
+    // Routes come from the records: a neighbour that plays the router shall not be believed.
+    let _believed = fs::write("/proc/sys/net/ipv6/conf/default/accept_ra", "0");
+    match fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1") {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        written => written,
     }
 }
 
@@ -169,7 +226,7 @@ fn loopback_up(socket: &mut Socket) -> Result<(), Error> {
     socket.request(&LinkChange { up: Some(true), ..LinkChange::new(LOOPBACK) }.set())
 }
 
-fn adopt(theirs: &str, path: &Path, visitor: &Visitor) -> Result<(), HostError> {
+fn adopt(theirs: &str, path: &Path, files: &Files, visitor: &Visitor) -> Result<(), HostError> {
     let source = Path::new(theirs);
     if !source.exists() {
         return Err(HostError::Missing { what: format!("network namespace {theirs}") });
@@ -188,6 +245,14 @@ fn adopt(theirs: &str, path: &Path, visitor: &Visitor) -> Result<(), HostError> 
             libc::EINVAL,
             format!("{theirs} is the host's own network namespace, which no sandbox can have"),
         ));
+    }
+    // Two sandboxes would take each other's interfaces for strays.
+    for present in files.present(&[])? {
+        let other = netns::Namespace::open(files.path(present.sandbox)).map_err(|e| error::because(WHAT, &e))?;
+        if identity(&namespace)? == identity(&other)? {
+            let sandbox = present.sandbox.short();
+            return Err(HostError::InUse { what: theirs.to_owned(), sandbox });
+        }
     }
     keep(source, path)
 }

@@ -1,25 +1,25 @@
 //! What exists on the host with our mark.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use pontoon_core::engine::{HostError, Query};
+use pontoon_core::engine::{Counters, HostError, Query};
 use pontoon_core::model::{IfName, MacAddr, Mtu, NamespaceSource, SandboxId};
 use pontoon_core::objects::{
-    Address, Bridge, Flaw, Key, Namespace, Object, Objects, Place, Route, Sysctl, Tenure, Veth,
+    Address, Bridge, Flaw, Key, Namespace, Object, Objects, Place, Redirect, Route, Sysctl, Veth,
 };
 use pontoon_netlink::Socket;
 use pontoon_netlink::route::{self, Family, Link, RouteFilter, RouteKind, TABLE_MAIN, addresses, links, routes};
 
 use super::bridges::setting;
 use super::namespaces;
-use super::veths::read_alias;
-use super::{LINK_GROUP, LinuxHost, PROTOCOL, REAP_GROUP, error, sysctls};
+use super::veths::{Told, read_alias};
+use super::{LINK_GROUP, LinuxHost, PROTOCOL, REAP_GROUP, error, files, redirect, sysctls};
 
 pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostError> {
     let mut objects = Objects::new();
     // Before reading: what leaves this list meanwhile is not there any more.
     let leaving = host.reaper.leaving();
-    let mut namespaces = host.files.present()?;
+    let mut namespaces = host.files.present(&query.sandboxes)?;
     namespaces.retain(|namespace| !leaving.contains(&*namespace.sandbox.short()));
     let mut outside = Scene::read(&mut *host.routes.lend()?)?;
     for link in outside.links.iter_mut().filter(|link| leaving.contains(&link.name)) {
@@ -40,6 +40,7 @@ pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostEr
     // A Pontoon inside a sandbox finds addresses with its own mark on the interface that leads out: they are another's.
     outside.layer3(Place::Host, &|link| link.group == LINK_GROUP).into_iter().for_each(|o| objects.set(o));
     for (sandbox, scene) in &inside {
+        scene.redirect.iter().for_each(|port| objects.set(Redirect { sandbox: *sandbox, port: *port }));
         let lives = |link: &Link| !outside.waits_to_be_deleted(link);
         scene.layer3(Place::Sandbox(*sandbox), &lives).into_iter().for_each(|o| objects.set(o));
     }
@@ -52,22 +53,46 @@ pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostEr
     }
     host.firewall.observe()?.into_iter().for_each(|object| objects.set(object));
     host.held.list().into_iter().for_each(|held| objects.set(held));
+    files::present(&host.files, query)?.into_iter().for_each(|file| objects.set(file));
     for key in &query.unmarked {
         unmarked(host, key)?.into_iter().for_each(|object| objects.set(object));
     }
     Ok(objects)
 }
 
+/// Reads what the interfaces of a sandbox have passed.
+pub(super) fn counters(host: &LinuxHost, sandbox: SandboxId) -> Result<BTreeMap<String, Counters>, HostError> {
+    let mut open = namespaces::open(&host.files, &host.visitor, sandbox)?;
+    let listed = route::counters(&mut open.socket).map_err(|e| error::failed(&e))?;
+    Ok(listed.into_iter().map(|(name, of)| (name, passed(of))).collect())
+}
+
+fn passed(of: route::Counters) -> Counters {
+    Counters {
+        rx_bytes: of.rx_bytes,
+        rx_packets: of.rx_packets,
+        rx_dropped: of.rx_dropped,
+        rx_errors: of.rx_errors,
+        tx_bytes: of.tx_bytes,
+        tx_packets: of.tx_packets,
+        tx_dropped: of.tx_dropped,
+        tx_errors: of.tx_errors,
+    }
+}
+
 fn look_into(host: &LinuxHost, namespace: &Namespace) -> Result<Scene, HostError> {
     let mut open = namespaces::open(&host.files, &host.visitor, namespace.sandbox)?;
-    Scene::read(&mut open.socket)
+    let redirect = redirect::observe(host, &open)?;
+    Ok(Scene { redirect, ..Scene::read(&mut open.socket)? })
 }
 
 fn unmarked(host: &LinuxHost, key: &Key) -> Result<Option<Object>, HostError> {
     let Key::Sysctl(place, name) = key else { return Ok(None) };
+    if matches!(place, Place::Sandbox(id) if !host.files.is_kept(*id)) {
+        return Ok(None);
+    }
     let value = sysctls::read(&host.files, &host.visitor, *place, name)?;
-    let sysctl = |value| Sysctl { place: *place, name: name.clone(), value, tenure: Tenure::Ensure };
-    Ok(value.map(|value| sysctl(value).into()))
+    Ok(value.map(|value| Sysctl::found(*place, name.clone(), value).into()))
 }
 
 /// The links of one namespace, and the addresses and routes with our mark.
@@ -75,6 +100,8 @@ struct Scene {
     links: Vec<Link>,
     addresses: Vec<route::Address>,
     routes: Vec<route::Route>,
+    /// The port to which questions to the resolver go.
+    redirect: Option<u16>,
 }
 
 impl Scene {
@@ -84,6 +111,7 @@ impl Scene {
             links: links(socket).map_err(failed)?,
             addresses: addresses(socket, None).map_err(failed)?,
             routes: Vec::new(),
+            redirect: None,
         };
         scene.addresses.retain(|address| address.protocol == PROTOCOL);
         for family in [Family::V4, Family::V6] {
@@ -157,9 +185,10 @@ fn veth(link: &Link, outside: &Scene, inside: &HashMap<SandboxId, Scene>, query:
     let mut flaw = (!link.up).then_some(Flaw::Down);
     let told = link.alias.as_deref().and_then(read_alias);
     // Without an alias it was made in a moment that a crash cut short: enough to remove it.
-    let (sandbox, mut peer, mut mac) = told.unwrap_or_else(|| {
+    let Told { sandbox, mut peer, mut mac, advertise } = told.unwrap_or_else(|| {
         flaw = Some(Flaw::Unfinished);
-        (SandboxId::draw(|bytes| bytes.fill(0)), name.clone(), no_mac())
+        let sandbox = SandboxId::draw(|bytes| bytes.fill(0));
+        Told { sandbox, peer: name.clone(), mac: no_mac(), advertise: None }
     });
     let mut link_mtu = link.mtu;
     if let Some(scene) = inside.get(&sandbox) {
@@ -168,8 +197,9 @@ fn veth(link: &Link, outside: &Scene, inside: &HashMap<SandboxId, Scene>, query:
             Some(other) => {
                 peer = IfName::new(other.name.as_str()).unwrap_or(peer);
                 mac = self::mac(other).unwrap_or(mac);
-                link_mtu = if other.mtu == link.mtu { link.mtu } else { other.mtu };
-                flaw = if other.up { flaw } else { Some(Flaw::PeerDown) };
+                let unequal = (other.mtu != link.mtu).then_some(Flaw::UnequalMtu);
+                link_mtu = other.mtu;
+                flaw = flaw.or((!other.up).then_some(Flaw::PeerDown)).or(unequal);
             }
             None => flaw = Some(Flaw::PeerLost),
         }
@@ -188,6 +218,7 @@ fn veth(link: &Link, outside: &Scene, inside: &HashMap<SandboxId, Scene>, query:
         mac,
         isolated: port.isolated,
         hairpin: port.hairpin,
+        advertise,
         flaw,
     })
 }

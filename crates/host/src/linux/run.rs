@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pontoon_core::engine::{ApplyError, HostError};
 use pontoon_core::model::SandboxId;
-use pontoon_core::objects::{Address, Object, Op, Place, Plan, Sysctl};
+use pontoon_core::objects::{Address, Object, Op, Place, Plan, Sysctl, Tenure};
 use pontoon_netlink::Request;
 use pontoon_netlink::route::{LinkChange, look};
 
 use super::namespaces::{self, Open};
 use super::pool::Loan;
 use super::reaper::Pair;
-use super::{LinuxHost, Point, error, firewall, sysctls};
+use super::{LinuxHost, Point, error, files, firewall, sysctls};
 
 /// Applies a plan; see [`Host::apply`](pontoon_core::engine::Host::apply).
 ///
@@ -27,7 +27,10 @@ pub(super) fn apply(host: &LinuxHost, plan: &Plan) -> Result<(), ApplyError> {
     })?;
     let mode = if ops.iter().any(Op::is_final) { Mode::Onward } else { Mode::AllOrNothing };
     let taken = run.take(ops, mode, host.probe.is_some());
-    let Some((&step, cause)) = taken.failed.first_key_value() else { return Ok(()) };
+    let Some((&step, cause)) = taken.failed.first_key_value() else {
+        run.announce(ops);
+        return Ok(());
+    };
     let cause = cause.clone();
     let left_behind = match mode {
         Mode::Onward => taken.failed.into_iter().map(|(step, error)| (ops[step].clone(), error)).collect(),
@@ -81,7 +84,11 @@ enum Executor {
     Sysctl,
     Firewall,
     Namespace,
+    File,
     Link,
+    /// Settings of interfaces of a sandbox.
+    Setting(SandboxId),
+    Redirect,
     Layer3(Place),
     Held,
     /// Objects that are lowered before they reach a host.
@@ -91,12 +98,15 @@ enum Executor {
 impl Executor {
     fn of(op: &Op) -> Self {
         match op.object() {
+            Object::Sysctl(Sysctl { place: Place::Sandbox(id), tenure: Tenure::Own, .. }) => Self::Setting(*id),
             Object::Sysctl(_) => Self::Sysctl,
             Object::Ruleset(_) | Object::Element(_) => Self::Firewall,
             Object::Namespace(_) => Self::Namespace,
+            Object::File(_) => Self::File,
             Object::Bridge(_) | Object::Veth(_) => Self::Link,
             Object::Address(o) => Self::Layer3(o.place),
             Object::Route(o) => Self::Layer3(o.place),
+            Object::Redirect(_) => Self::Redirect,
             Object::Held(_) => Self::Held,
             Object::FirewallBridge(_) | Object::Published(_) => Self::None,
         }
@@ -173,7 +183,7 @@ impl<'h> Run<'h> {
             }
             let steps: Vec<(usize, &Op)> = (start..end).map(|step| (step, &ops[step])).collect();
             match executor {
-                Executor::Firewall | Executor::Layer3(_) => {
+                Executor::Firewall | Executor::Setting(_) | Executor::Layer3(_) => {
                     let steps = if probed { self.probe(steps, mode, &mut taken) } else { steps };
                     self.batch(executor, &steps, mode, &mut taken);
                 }
@@ -217,6 +227,7 @@ impl<'h> Run<'h> {
         match executor {
             _ if steps.is_empty() => {}
             Executor::Layer3(place) => self.layer3(place, steps, mode, taken),
+            Executor::Setting(sandbox) => self.settings(sandbox, steps, mode, taken),
             _ => self.firewall(steps, mode, taken),
         }
     }
@@ -245,7 +256,9 @@ impl<'h> Run<'h> {
         match (executor, op) {
             (Executor::Sysctl, _) => self.sysctl(step, op),
             (Executor::Namespace, _) => self.namespace(op),
+            (Executor::File, _) => files::step(&self.host.files, op),
             (Executor::Held, _) => self.held(op),
+            (Executor::Redirect, _) => self.redirect(op),
             (_, Op::Change { from: Object::Bridge(_), to: Object::Bridge(bridge) }) => self.change_bridge(bridge),
             (_, Op::Change { from: Object::Veth(_), to: Object::Veth(veth) }) => self.change_veth(step, veth),
             (Executor::Link, Op::Change { from, to }) => {
@@ -351,7 +364,8 @@ impl<'h> Run<'h> {
     /// Sets up what steps before left to the next batch in the same sandbox, where no such batch follows.
     fn settle_pending(&mut self, next: Option<Executor>, ops: &[Op], taken: &mut Taken) {
         for (sandbox, inside) in &mut self.inside {
-            if inside.pending.is_empty() || next == Some(Executor::Layer3(Place::Sandbox(*sandbox))) {
+            let same = [Executor::Setting(*sandbox), Executor::Layer3(Place::Sandbox(*sandbox))];
+            if inside.pending.is_empty() || next.is_some_and(|next| same.contains(&next)) {
                 continue;
             }
             let pending = std::mem::take(&mut inside.pending);
@@ -376,7 +390,7 @@ impl<'h> Run<'h> {
         }
         let containers: Vec<Object> =
             inverse.iter().filter_map(removed).filter(|o| o.is_container()).cloned().collect();
-        inverse.retain(|op| !removed(op).is_some_and(|object| containers.iter().any(|c| object.goes_with(c))));
+        inverse.retain(|op| !undone(op).is_some_and(|object| containers.iter().any(|c| object.goes_with(c))));
         let taken = self.take(&inverse, Mode::Onward, false);
         taken.failed.into_iter().map(|(step, error)| (inverse[step].clone(), error)).collect()
     }
@@ -415,6 +429,14 @@ fn removed(op: &Op) -> Option<&Object> {
     match op {
         Op::Remove(object) => Some(object),
         _ => None,
+    }
+}
+
+/// Returns the object that a step removes or puts back to what it was.
+fn undone(op: &Op) -> Option<&Object> {
+    match op {
+        Op::Remove(object) | Op::Change { to: object, .. } => Some(object),
+        Op::Add(_) => None,
     }
 }
 

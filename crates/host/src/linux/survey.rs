@@ -2,22 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::IpAddr;
 use std::path::Path;
 
 use pontoon_core::engine::{HostError, HostProfile};
-use pontoon_core::ipam::{HostRoute, RouteScope, nameserver_prefixes, reserved_prefixes};
+use pontoon_core::ipam::{HostRoute, RouteScope, reserved_prefixes};
 use pontoon_core::ports::{PortRange, parse_reserved_ports};
 use pontoon_netlink::Socket;
 use pontoon_netlink::route::{self, Family, Link, RouteFilter, TABLE_MAIN, links, routes};
 
 use super::firewall::Firewall;
-use super::{LINK_GROUP, LinuxHost, REAP_GROUP, error};
+use super::{LINK_GROUP, LinuxHost, REAP_GROUP, error, files};
 
-const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// Where systemd-resolved keeps the servers that it asks itself.
-const UPSTREAM_RESOLV_CONF: &str = "/run/systemd/resolve/resolv.conf";
-const RESOLVED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 53));
 /// All user ids map to themselves: the user namespace of the boot.
 const WHOLE: [&str; 3] = ["0", "0", "4294967295"];
 
@@ -27,7 +22,7 @@ pub(super) fn survey(host: &LinuxHost) -> Result<HostProfile, HostError> {
     let routes = host_routes(&mut socket, &links)?;
     Ok(HostProfile {
         links: links.iter().filter(|link| !is_ours(link)).map(|link| link.name.clone()).collect::<BTreeSet<_>>(),
-        reserved: reserved_prefixes(&resolv_conf(), &routes),
+        reserved: reserved_prefixes(&files::name_servers().unwrap_or_default().text, &routes),
         ipv6: Path::new("/proc/net/if_inet6").exists(),
         nf_tables: Firewall::is_usable()?,
         publishes: publishes(),
@@ -58,15 +53,6 @@ fn host_routes(socket: &mut Socket, links: &[Link]) -> Result<Vec<HostRoute>, Ho
             },
         })
         .collect())
-}
-
-/// Returns the text of the name servers that are really asked.
-fn resolv_conf() -> String {
-    let text = read(RESOLV_CONF).unwrap_or_default();
-    match nameserver_prefixes(&text).as_slice() {
-        [only] if only.addr() == RESOLVED => read(UPSTREAM_RESOLV_CONF).unwrap_or(text),
-        _ => text,
-    }
 }
 
 fn publishes() -> bool {

@@ -5,10 +5,10 @@
 use std::os::fd::AsRawFd;
 
 use pontoon_core::engine::HostError;
-use pontoon_core::model::IfName;
-use pontoon_core::objects::{Flaw, Veth};
+use pontoon_core::model::{IfName, MacAddr, SandboxId};
+use pontoon_core::objects::{Advertise, Flaw, Veth};
 use pontoon_netlink::Request;
-use pontoon_netlink::route::{BridgePort, Kind, Link, LinkChange, NewLink, Peer, delete_link, link};
+use pontoon_netlink::route::{BridgePort, Kind, Link, LinkChange, NewLink, Peer, delete_link, index_of, link};
 
 use tracing::info_span;
 
@@ -26,6 +26,9 @@ impl Run<'_> {
             info_span!("libnetwork.drivers.bridge.addToBridge", ifaceName = %veth.name, bridgeName = bridge_name(veth))
                 .entered();
         let _up = info_span!("libnetwork.drivers.bridge.linkUp", host = %veth.name).entered();
+        if self.host.reaper.is_leaving(veth.name.as_str()) {
+            self.host.reaper.settle(None)?;
+        }
         let namespace = self.inside(veth.sandbox)?.open.namespace.as_raw_fd();
         let master = self.bridge_of(veth)?;
         let mut settled = false;
@@ -156,7 +159,11 @@ impl Run<'_> {
         }
         let addresses = self.end_tenancy(veth);
         if self.ending.contains(&veth.sandbox) {
-            self.leaving.1.push(Pair { name: veth.name.to_string(), addresses });
+            let present = index_of(&self.route, veth.name.as_str()).map_err(|e| error::failed(&e))?;
+            match present {
+                Some(index) => self.leaving.1.push(Pair { name: veth.name.to_string(), index, addresses }),
+                None => self.host.reaper.forget_addresses(addresses),
+            }
             return Ok(());
         }
         if let Some(present) = self.ours(&veth.name)?.filter(is_ours) {
@@ -198,14 +205,27 @@ fn dress(veth: &Veth, index: u32) -> Vec<Request> {
 
 /// Says where the other end is: that cannot be seen from here.
 fn alias(veth: &Veth) -> String {
-    format!("pontoon {} {} {}", veth.sandbox, veth.peer, veth.mac)
+    let advertise = match veth.advertise {
+        Some(Advertise { count, interval }) => format!("{count}x{interval}"),
+        None => "0".to_owned(),
+    };
+    format!("pontoon {} {} {} {advertise}", veth.sandbox, veth.peer, veth.mac)
 }
 
-/// Reads what [`alias`] wrote: the sandbox, the other end's name and its MAC address.
-pub(super) fn read_alias(
-    text: &str,
-) -> Option<(pontoon_core::model::SandboxId, pontoon_core::model::IfName, pontoon_core::model::MacAddr)> {
+/// What [`alias`] says.
+pub(super) struct Told {
+    pub(super) sandbox: SandboxId,
+    pub(super) peer: IfName,
+    pub(super) mac: MacAddr,
+    pub(super) advertise: Option<Advertise>,
+}
+
+/// Reads what [`alias`] wrote.
+pub(super) fn read_alias(text: &str) -> Option<Told> {
     let mut words = text.strip_prefix("pontoon ")?.split(' ');
     let (sandbox, peer, mac) = (words.next()?, words.next()?, words.next()?);
-    Some((sandbox.parse().ok()?, peer.parse().ok()?, mac.parse().ok()?))
+    let advertise = words.next().and_then(|text| text.split_once('x'));
+    let advertise =
+        advertise.and_then(|(n, ms)| Some(Advertise { count: n.parse().ok()?, interval: ms.parse().ok()? }));
+    Some(Told { sandbox: sandbox.parse().ok()?, peer: peer.parse().ok()?, mac: mac.parse().ok()?, advertise })
 }

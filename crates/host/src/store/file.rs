@@ -1,9 +1,12 @@
 //! The file of the store: made whole, opened with suspicion, its errors in our words.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::thread;
 
 use pontoon_core::engine::store::{Batch, StoreError};
 use redb::backends::{FileBackend, InMemoryBackend};
@@ -128,14 +131,39 @@ fn examine(path: &Path, open: impl FnOnce(&Builder) -> Result<Database, redb::Er
     }
 }
 
-/// Turns a panic of redb into an error.
+/// Turns a panic of redb into an error, without a word on standard error.
 ///
 /// redb trusts the pages of a file that was closed properly, and may panic on one that was altered since.
 pub(super) fn guard<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+    hush_guarded();
+    let outer = GUARDED.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(outer);
+    done.unwrap_or_else(|_| {
         let reason = "its pages contradict each other".to_owned();
         Err(redb::Error::Corrupted(reason))
     })
+}
+
+thread_local! {
+    /// Whether a panic of this thread becomes an error.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has panics told by whoever tells them now, except for those of threads that are guarded.
+fn hush_guarded() {
+    static INSTALLED: Once = Once::new();
+    // A thread that panics may not change the hook; the next one does.
+    if !thread::panicking() {
+        INSTALLED.call_once(|| {
+            let tell = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                if !GUARDED.get() {
+                    tell(info);
+                }
+            }));
+        });
+    }
 }
 
 fn read_version(database: &Database) -> Result<Option<u64>, redb::Error> {

@@ -7,7 +7,7 @@ use pontoon_core::engine::{Host, Observe, Query};
 use pontoon_core::firewall::{lower, ruleset};
 use pontoon_core::model::{IfName, Mtu, NamespaceSource, SandboxId};
 use pontoon_core::objects::{
-    Address, Bridge, FirewallBridge, Held, Namespace, Object, Objects, Place, Plan, Published, Route, Veth,
+    Address, Bridge, FirewallBridge, Held, Namespace, Object, Objects, Place, Plan, Published, Route, Sysctl, Veth,
 };
 use pontoon_core::ports::PortProto;
 use pontoon_host::linux::{LinuxConfig, LinuxHost};
@@ -83,8 +83,10 @@ pub(crate) fn container(number: u8) -> Objects {
         mac: format!("02:00:00:00:02:{number:02x}").parse().unwrap(),
         isolated: false,
         hairpin: true,
+        advertise: None,
         flaw: None,
     });
+    objects.set(Sysctl::ipv6(place, &link, true));
     for (address, gateway, everywhere) in [("10.9.1.", "10.9.0.1", "0.0.0.0/0"), ("fd09::1:", "fd09::1", "::/0")] {
         let length = if everywhere == "::/0" { 64 } else { 16 };
         let prefix = format!("{address}{number}/{length}").parse().unwrap();
@@ -194,7 +196,7 @@ pub(crate) fn observed(host: &LinuxHost, wanted: &Objects) -> Objects {
         Object::Namespace(namespace) => Some(namespace.sandbox),
         _ => None,
     });
-    let unmarked = wanted.iter().filter(|object| object.is_ledgered()).map(Object::key);
+    let unmarked = wanted.iter().filter(|object| object.is_unmarked()).map(Object::key);
     host.observe(&Query::of(sandboxes, unmarked)).unwrap()
 }
 

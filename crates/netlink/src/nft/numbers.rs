@@ -31,6 +31,7 @@ pub(super) mod table {
     pub(crate) const NAME: u16 = 1;
     pub(crate) const FLAGS: u16 = 2;
     pub(crate) const USERDATA: u16 = 6;
+    pub(crate) const FLAG_DORMANT: u32 = 1;
     pub(crate) const FLAG_OWNER: u32 = 2;
     pub(crate) const FLAG_PERSIST: u32 = 4;
 }

@@ -53,15 +53,19 @@ pub struct Table {
     pub comment: Option<String>,
     /// Who may change it.
     pub ownership: Ownership,
+    /// Whether somebody put it to sleep (`NFT_TABLE_F_DORMANT`): it is there, and sees no packet.
+    pub dormant: bool,
 }
 
 impl Table {
     pub(super) fn read(family: Family, attributes: &[u8]) -> Option<Self> {
+        let flags = find_u32(attributes, table::FLAGS).unwrap_or(0);
         Some(Self {
             family,
             name: find_text(attributes, table::NAME)?,
             comment: read_comment(attributes, table::USERDATA),
-            ownership: Ownership::from_flags(find_u32(attributes, table::FLAGS).unwrap_or(0)),
+            ownership: Ownership::from_flags(flags),
+            dormant: flags & table::FLAG_DORMANT != 0,
         })
     }
 }

@@ -3,7 +3,7 @@
 use netlink_packet_core::{NlaBuffer, NlasIterator, ParseableParametrized};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
-    InfoBridgePort, InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage,
+    InfoBridgePort, InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage, Stats64,
 };
 
 use rustix::io::Errno;
@@ -57,6 +57,34 @@ pub struct Port {
 pub fn links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
     let messages = socket.dump(&request(libc::RTM_GETLINK, 0, &without_counters(None)))?;
     messages.iter().filter(|(kind, _)| *kind == libc::RTM_NEWLINK).map(|(_, payload)| Link::decode(payload)).collect()
+}
+
+/// What a link has passed since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Packets received and dropped.
+    pub rx_dropped: u64,
+    /// Packets received that were bad.
+    pub rx_errors: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Packets that were to be sent and were dropped.
+    pub tx_dropped: u64,
+    /// Packets that could not be sent.
+    pub tx_errors: u64,
+}
+
+/// Lists the names of all links of the socket's namespace with what they have passed.
+pub fn counters(socket: &mut Socket) -> Result<Vec<(String, Counters)>, Error> {
+    let messages = socket.dump(&request(libc::RTM_GETLINK, 0, &LinkMessage::default()))?;
+    let links = messages.iter().filter(|(kind, _)| *kind == libc::RTM_NEWLINK);
+    links.map(|(_, payload)| Counters::decode(payload)).collect()
 }
 
 /// Returns one link, or `None` if there is none of that name or index.
@@ -146,6 +174,39 @@ impl Link {
                 self.port = Some(Port::decode(&settings));
             }
             _ => {}
+        }
+    }
+}
+
+impl Counters {
+    /// Decodes an `RTM_NEWLINK`; see [`Link::decode`].
+    fn decode(payload: &[u8]) -> Result<(String, Self), Error> {
+        LinkHeader::parse(payload).map_err(malformed("link"))?;
+        let (mut name, mut counters) = (String::new(), Self::default());
+        for attribute in NlasIterator::new(&payload[16..]) {
+            let attribute = attribute.map_err(malformed("link"))?;
+            if ![libc::IFLA_IFNAME, libc::IFLA_STATS64].contains(&attribute.kind()) {
+                continue;
+            }
+            match LinkAttribute::parse_with_param(&attribute, AddressFamily::Unspec) {
+                Ok(LinkAttribute::IfName(text)) => name = text,
+                Ok(LinkAttribute::Stats64(stats)) => counters = Self::of(&stats),
+                _ => {}
+            }
+        }
+        Ok((name, counters))
+    }
+
+    fn of(stats: &Stats64) -> Self {
+        Self {
+            rx_bytes: stats.rx_bytes,
+            rx_packets: stats.rx_packets,
+            rx_dropped: stats.rx_dropped,
+            rx_errors: stats.rx_errors,
+            tx_bytes: stats.tx_bytes,
+            tx_packets: stats.tx_packets,
+            tx_dropped: stats.tx_dropped,
+            tx_errors: stats.tx_errors,
         }
     }
 }

@@ -8,6 +8,7 @@ mod address;
 mod change;
 mod link;
 mod list;
+mod neighbor;
 #[expect(clippy::module_inception, reason = "a route is what this file is about")]
 mod route;
 
@@ -19,7 +20,8 @@ pub use change::{
     AddressGeneration, BridgePort, Ipv4Setting, LinkChange, PortState, delete_group, delete_link, rename_link,
 };
 pub use link::{Bridge, Kind, NewLink, Peer};
-pub use list::{Link, Port, index_of, link, links, look};
+pub use list::{Counters, Link, Port, counters, index_of, link, links, look};
+pub use neighbor::announce;
 pub use route::{Family, Route, RouteFilter, RouteKind, RouteScope, TABLE_MAIN, routes};
 
 use crate::{Error, Request};

@@ -71,7 +71,7 @@ fn the_kernel_refuses_and_nothing_is_left() {
         expect![[r#"
             a port of another program: Conflict: failed to bind host port 0.0.0.0:9000/tcp: address already in use
             a port of another program, in a range: Conflict: failed to bind host port 0.0.0.0:9000/tcp: address already in use
-            an address that is not the host's: Invalid: create sandbox new failed: step 5 (+ hold 192.0.2.99:81/tcp) failed: host address 192.0.2.99 of port 81/tcp is not an address of this host: publish on another
+            an address that is not the host's: Invalid: create sandbox new failed: step 7 (+ hold 192.0.2.99:81/tcp) failed: host address 192.0.2.99 of port 81/tcp is not an address of this host: publish on another
             a bridge name of another's interface: Conflict: interface eth7 exists already and is not Pontoon's: choose another name
             a bridge name that the kernel keeps: Invalid: invalid value "all" for option com.docker.network.bridge.name: invalid interface name "all": the kernel keeps settings of other interfaces under it
             a bridge name that the kernel keeps too: Invalid: invalid value "default" for option com.docker.network.bridge.name: invalid interface name "default": the kernel keeps settings of other interfaces under it

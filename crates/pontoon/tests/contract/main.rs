@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use pair::Pair;
-use pontoon_core::objects::{Address, Object, Objects, Op, Place, Plan};
+use pontoon_core::objects::{Address, FileName, Object, Objects, Op, Place, Plan};
 use pontoon_core::ports::PortProto;
 use pontoon_netlink::netns::Visitor;
 use pontoon_testkit::{Feature, isolated, require};
@@ -41,6 +41,9 @@ pub(crate) enum Accident {
     KillNamespace(char),
     Occupy(PortProto, u16),
     SetSysctl(&'static str, &'static str),
+    /// Something is added to a file.
+    EditFile(FileName, &'static str),
+    DeleteFile(FileName),
 }
 
 /// One thing that happens to both hosts.
@@ -79,6 +82,9 @@ fn accident() -> impl Strategy<Value = Accident> {
         select(SANDBOXES.to_vec()).prop_map(Accident::KillNamespace),
         (select(vec![PortProto::Tcp, PortProto::Udp]), 8080..8084u16).prop_map(|(p, port)| Accident::Occupy(p, port)),
         (select(SYSCTLS.to_vec()), select(vec!["0", "1"])).prop_map(|(name, value)| Accident::SetSysctl(name, value)),
+        (select(FileName::ALL.to_vec()), select(vec!["10.9.0.9\tother\n", "10.1.0.2\tweb\n"]))
+            .prop_map(|(name, text)| Accident::EditFile(name, text)),
+        select(FileName::ALL.to_vec()).prop_map(Accident::DeleteFile),
     ]
 }
 

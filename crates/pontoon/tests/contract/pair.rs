@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use pontoon::HostError;
 use pontoon_core::engine::{Host, Observe, Query};
-use pontoon_core::objects::{Key, Object, Objects, Place, Plan};
+use pontoon_core::objects::{FileName, Key, Object, Objects, Place, Plan};
 use pontoon_core::ports::PortProto;
 use pontoon_host::linux::{LinuxConfig, LinuxHost};
 use pontoon_testkit::{FakeHost, run};
 
 use crate::Accident;
-use crate::universe::{SANDBOXES, SYSCTLS, inside, sandbox};
+use crate::universe::{SANDBOXES, SYSCTLS, inside, own_settings, sandbox};
 
 /// How long the kernel may take to destroy a namespace.
 const PATIENCE: Duration = Duration::from_millis(600);
@@ -73,13 +73,14 @@ impl Pair {
     /// Returns what both have, or how they differ.
     pub(crate) fn observe(&self) -> Result<Objects, String> {
         let keys = SYSCTLS.map(|name| Key::Sysctl(Place::Host, name.to_owned()));
+        let keys = keys.into_iter().chain(own_settings().into_iter().map(|setting| setting.key()));
         let query = Query::of(SANDBOXES.map(sandbox), keys);
         let began = Instant::now();
         loop {
             let fake = self.fake.observe(&query).map_err(|error| error.to_string())?;
             let linux = self.linux.observe(&query).map_err(|error| format!("the kernel cannot be read: {error}"))?;
             if fake == linux {
-                return Ok(fake);
+                return self.same_files().map(|()| fake);
             }
             if began.elapsed() > PATIENCE {
                 return Err(format!("they have different objects:\n{}", difference(&fake, &linux)));
@@ -87,6 +88,22 @@ impl Pair {
             // Namespaces die in the background.
             sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Compares what a container reads, which no object says.
+    fn same_files(&self) -> Result<(), String> {
+        for (letter, name) in SANDBOXES.into_iter().flat_map(|letter| FileName::ALL.map(|name| (letter, name))) {
+            let (fake, linux) =
+                (self.fake.file(sandbox(letter), name), fs::read_to_string(self.file(letter, name)).ok());
+            if fake != linux {
+                return Err(format!("{name} of {letter} has different text:\nfake: {fake:?}\nkernel: {linux:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&self, letter: char, name: FileName) -> PathBuf {
+        self.run_dir.join("files").join(sandbox(letter).short()).join(name.as_str())
     }
 
     /// Applies a plan to both; returns whether it succeeded, or how they differ.
@@ -177,6 +194,17 @@ impl Pair {
             Accident::SetSysctl(name, value) => {
                 self.fake.set_sysctl(Place::Host, name, value);
                 fs::write(format!("/proc/sys/{}", name.replace('.', "/")), value).expect("the namespace is ours");
+            }
+            Accident::EditFile(name, added) => {
+                if let Some(text) = self.fake.file(sandbox('a'), *name) {
+                    let text = text + added;
+                    fs::write(self.file('a', *name), &text).expect("the file is there too");
+                    self.fake.edit_file(sandbox('a'), *name, &text);
+                }
+            }
+            Accident::DeleteFile(name) if self.fake.file(sandbox('a'), *name).is_some() => {
+                self.fake.delete_file(sandbox('a'), *name);
+                fs::remove_file(self.file('a', *name)).expect("the file is there too");
             }
             _ => {}
         }

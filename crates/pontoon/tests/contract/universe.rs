@@ -5,7 +5,8 @@ use std::fmt;
 use pontoon_core::firewall::ruleset::ruleset;
 use pontoon_core::model::{IfName, NamespaceSource, SandboxId};
 use pontoon_core::objects::{
-    Address, Bridge, Element, Held, Key, Namespace, Object, Objects, Place, Route, Sysctl, Tenure, Verdict, Veth,
+    Address, Advertise, Bridge, Element, File, FileName, Held, Key, Namespace, Object, Objects, Place, Redirect, Route,
+    Sysctl, Tenure, Verdict, Veth,
 };
 use pontoon_core::ports::{PortProto, PortRange};
 
@@ -42,8 +43,41 @@ pub(crate) fn sysctl(name: &str, value: &str) -> Object {
     Sysctl { place: Place::Host, name, value, tenure: Tenure::Ensure }.into()
 }
 
+fn file(letter: char, name: FileName, content: &str) -> Object {
+    File { sandbox: sandbox(letter), name, content: Some(content.to_owned()) }.into()
+}
+
+fn files() -> Vec<Object> {
+    let (hosts, conf) = (FileName::Hosts, FileName::ResolvConf);
+    vec![
+        file('a', hosts, "127.0.0.1\tlocalhost\n"),
+        file('a', hosts, "127.0.0.1\tlocalhost\n10.1.0.2\tweb\n"),
+        file('a', hosts, "127.0.0.1\tlocalhost\n10.1.0.2\tweb\n10.2.0.2\tweb\n"),
+        file('a', conf, "nameserver 192.0.2.53\n"),
+        file('a', conf, "nameserver 127.0.0.11\noptions ndots:0\n"),
+        file('b', hosts, ""),
+    ]
+}
+
+/// Settings of the sandboxes' interfaces. The first of a name is what an address needs.
+pub(crate) fn own_settings() -> Vec<Object> {
+    let of_pair = |(_, letter, link): (&str, char, &str)| {
+        let (place, link) = (inside(letter), name(link));
+        let localnet = |value: &str| {
+            Object::from(Sysctl::own(place, format!("net.ipv4.conf.{link}.route_localnet"), value.to_owned()))
+        };
+        let ipv6 = [true, false].map(|on| Object::from(Sysctl::ipv6(place, &link, on)));
+        ipv6.into_iter().chain(["1", "0"].map(localnet)).collect::<Vec<_>>()
+    };
+    PAIRS.into_iter().flat_map(of_pair).collect()
+}
+
 fn namespace(letter: char) -> Object {
     Namespace { sandbox: sandbox(letter), source: NamespaceSource::New }.into()
+}
+
+fn redirect(letter: char, port: u16) -> Object {
+    Redirect { sandbox: sandbox(letter), port }.into()
 }
 
 fn bridge(of: &str, variant: usize) -> Object {
@@ -63,6 +97,7 @@ fn veth(pair: (&str, char, &str), on: &str, variant: usize) -> Object {
         mac,
         isolated: variant == 1,
         hairpin: variant != 0,
+        advertise: (variant == 1).then_some(Advertise { count: 1, interval: 100 }),
         flaw: None,
     }
     .into()
@@ -160,10 +195,13 @@ fn layer3() -> Vec<Object> {
 pub(crate) fn catalogue() -> Vec<Line> {
     let mut all: Vec<Object> = vec![ruleset().into()];
     all.extend(SANDBOXES.map(namespace));
+    all.extend(files());
+    all.extend(SANDBOXES.iter().flat_map(|letter| [53, 11_053].map(|port| redirect(*letter, port))));
     all.extend(BRIDGES.iter().flat_map(|of| (0..4).map(|variant| bridge(of, variant))));
     for (number, pair) in PAIRS.into_iter().enumerate() {
         all.extend((0..3).map(|variant| veth(pair, BRIDGES[(number + variant) % 2], variant)));
     }
+    all.extend(own_settings());
     all.extend(layer3());
     all.extend(elements().into_iter().map(Object::from));
     for (proto, ip, port, count) in [
@@ -187,6 +225,7 @@ pub(crate) fn catalogue() -> Vec<Line> {
 pub(crate) fn tame() -> Vec<Line> {
     let wild = |object: &Object| match object {
         Object::Bridge(bridge) => !bridge.ipv6,
+        Object::Sysctl(setting) => setting.is_ipv6_switch() && setting.value == "1",
         Object::Address(address) => ["10.1.0.9/24", "10.1.0.3/24"].contains(&address.prefix.to_string().as_str()),
         _ => false,
     };
@@ -249,7 +288,15 @@ fn needs(object: &Object) -> Vec<Key> {
             let bridge = veth.bridge.iter().map(|bridge| Key::Link(bridge.to_string()));
             bridge.chain([Key::Namespace(veth.sandbox)]).collect()
         }
-        Object::Address(address) => link(address.place, &address.link),
+        Object::Address(address) => {
+            let mut needed = link(address.place, &address.link);
+            if address.prefix.addr().is_ipv6() && address.place != Place::Host {
+                needed.push(Object::from(Sysctl::ipv6(address.place, &address.link, true)).key());
+            }
+            needed
+        }
+        Object::Sysctl(setting) => setting.link().map_or_else(Vec::new, |of| link(setting.place, &name(&of))),
+        Object::Redirect(redirect) => vec![Key::Namespace(redirect.sandbox)],
         Object::Route(route) => {
             let mut needed = link(route.place, &route.link);
             needed.extend(catalogue().into_iter().find_map(|line| match line.0 {

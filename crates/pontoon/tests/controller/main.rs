@@ -4,6 +4,7 @@ mod addresses;
 mod drivers;
 mod endpoints;
 mod events;
+mod files;
 mod fixture;
 mod gateways;
 mod networks;

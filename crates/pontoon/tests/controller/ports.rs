@@ -56,6 +56,38 @@ fn the_ports_of_a_sandbox_follow_its_gateway() {
 }
 
 #[test]
+fn many_ports_in_a_row_of_another_program_are_avoided() {
+    let lab = Lab::new();
+    let any: IpAddr = "0.0.0.0".parse().unwrap();
+    let network = lab.network(NetworkSpec::new("front"));
+    let sandbox = |name: &str| lab.controller.create_sandbox(SandboxSpec::new(name).publish(port("80"))).unwrap();
+    let joined = |name: &str, sandbox: &pontoon::Sandbox| {
+        network.create_endpoint(EndpointSpec::new(name)).unwrap().join(sandbox)
+    };
+    let chosen = || lab.controller.endpoints().iter().flat_map(|e| e.info().unwrap().ports).map(|p| p.host_port).max();
+    joined("first", &sandbox("first")).unwrap();
+    let first = chosen().unwrap();
+    (first + 1..=first + 12).for_each(|held| lab.host.occupy(any, held, pontoon::PortProto::Tcp));
+    joined("second", &sandbox("second")).unwrap();
+    assert_eq!(chosen(), Some(first + 13));
+
+    (first + 14..=first + 300).for_each(|held| lab.host.occupy(any, held, pontoon::PortProto::Tcp));
+    let third = sandbox("third");
+    let before = lab.host.snapshot();
+    let error = joined("third", &third).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    // From the lowest on, without the one that is the second's.
+    let last = first + 1 + 256;
+    let told = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    let expected = format!(
+        ": gave up after 256 choices of host ports that other programs hold: failed to bind host port 0.0.0.0:{last}/tcp: \
+         address already in use"
+    );
+    assert!(told.ends_with(&expected), "{told}");
+    assert_eq!(before.difference(&lab.host.snapshot()), "");
+}
+
+#[test]
 fn a_port_of_another_program_is_refused_or_avoided() {
     let lab = Lab::new();
     let any: IpAddr = "0.0.0.0".parse().unwrap();

@@ -115,7 +115,7 @@ fn sandboxes_whose_owner_has_gone_are_removed() {
     let lab = Lab::new();
     let network = lab.dual("front");
     let before = lab.host.snapshot();
-    let owner = Owner { pid: 4711, started: 1 };
+    let owner = Owner { pid: 4711, started: 1, pid_namespace: None };
     let sandbox = lab.controller.create_sandbox(SandboxSpec { owner: Some(owner), ..SandboxSpec::new("web") }).unwrap();
     lab.joined(&network, EndpointSpec::new("web"), &sandbox);
     lab.environment.kill(owner);

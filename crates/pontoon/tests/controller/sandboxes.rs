@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use pontoon::{EndpointSpec, Error, IfName, Kind, NamespaceSource, SandboxSpec};
+use pontoon::objects::{Object, Op};
+use pontoon::{EndpointSpec, Error, HostError, IfName, Kind, NamespaceSource, SandboxSpec};
 
 use crate::fixture::{Lab, refused};
 
@@ -115,10 +116,12 @@ fn an_interface_that_cannot_be_removed_is_a_debt() {
     let before = lab.host.snapshot();
     let endpoint = lab.joined(&network, EndpointSpec::new("web"), &sandbox);
     // Deleting an interface cannot be undone: it comes after the commit, and a refusal does not bring the endpoint back.
-    lab.host.fail_step(0);
+    let stuck = |op: &Op| matches!(op, Op::Remove(Object::Veth(_)));
+    lab.host.fail_when(move |_, _, op| stuck(op).then(|| HostError::Missing { what: "a way".to_owned() }));
     let error = endpoint.leave(&sandbox).unwrap_err();
     assert!(matches!(error, Error::LeftBehind { .. }), "{error}");
     assert_eq!(lab.controller.debts().len(), 1);
+    lab.host.clear_faults();
     refused(endpoint.leave(&sandbox), Kind::Forbidden, "cannot leave endpoint with no attached sandbox");
     lab.controller.repair().unwrap();
     assert!(lab.controller.debts().is_empty());

@@ -93,7 +93,7 @@ impl Lab {
     /// Attaches a new sandbox to a network and makes it a place; it serves [`OPEN`] and what it publishes.
     pub(crate) fn sandbox(&mut self, name: &str, network: &Network, ports: &[&str]) -> Sandbox {
         let published = ports.iter().map(|port| port.parse().expect("a port")).collect();
-        let sandbox = SandboxSpec { ports: published, ..SandboxSpec::new(name) };
+        let sandbox = SandboxSpec { ports: published, resolver: Some(true), ..SandboxSpec::new(name) };
         let endpoints = vec![(network.id().into(), EndpointSpec::new(name))];
         let sandbox = self.controller.attach(Attach { sandbox, endpoints }).expect("attaches");
         self.enter(name);

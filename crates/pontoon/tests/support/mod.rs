@@ -115,7 +115,9 @@ fn attach(controller: &Controller) -> Result<(), Error> {
 }
 
 fn attach_to(controller: &Controller, one: NetworkTarget, two: NetworkTarget) -> Result<(), Error> {
-    let sandbox = SandboxSpec::new("box").publish("8080:80".parse()?).publish("9000-9009:9000-9009/udp".parse()?);
+    let sandbox = SandboxSpec { resolver: Some(true), ..SandboxSpec::new("box") }
+        .publish("8080:80".parse()?)
+        .publish("9000-9009:9000-9009/udp".parse()?);
     let endpoints = vec![(one, EndpointSpec::new("a").publish("53/udp".parse()?)), (two, EndpointSpec::new("b"))];
     controller.attach(Attach { sandbox, endpoints }).map(drop)
 }
@@ -133,7 +135,11 @@ fn connect_creating(controller: &Controller) -> Result<(), Error> {
 fn parts(controller: &Controller) {
     network(controller, "one");
     controller.network_by_name("one").unwrap().create_endpoint(EndpointSpec::new("a")).unwrap();
-    controller.create_sandbox(SandboxSpec::new("box").publish("8080:80".parse().unwrap())).unwrap();
+    controller
+        .create_sandbox(
+            SandboxSpec { resolver: Some(true), ..SandboxSpec::new("box") }.publish("8080:80".parse().unwrap()),
+        )
+        .unwrap();
 }
 
 fn joined(controller: &Controller) {
@@ -194,12 +200,34 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         before: joined,
         operation: |c| c.network_by_name("one")?.endpoint_by_name("a")?.delete(true),
     },
+    Scenario {
+        name: "attach with settings and link-local addresses",
+        before: two_networks,
+        operation: |c| {
+            let one = EndpointSpec::new("a").sysctl("net.ipv4.conf.IFNAME.route_localnet=1");
+            let one = one.link_local("169.254.7.7".parse().unwrap()).link_local("fe80::7:7".parse().unwrap());
+            let two = EndpointSpec::new("b").sysctl("net.ipv6.conf.ifname.disable_ipv6=1");
+            let networks = [c.network_by_name("one")?, c.network_by_name("two")?];
+            let endpoints = vec![((&networks[0]).into(), one), ((&networks[1]).into(), two)];
+            c.attach(Attach { sandbox: SandboxSpec::new("box"), endpoints }).map(drop)
+        },
+    },
     Scenario { name: "attach to two networks with ports", before: two_networks, operation: attach },
     Scenario { name: "attach to two networks that it creates", before: |_| {}, operation: attach_creating },
     Scenario {
         name: "connect to a network that it creates",
         before: |c| drop(c.create_sandbox(SandboxSpec::new("box").publish("8080:80".parse().unwrap())).unwrap()),
         operation: connect_creating,
+    },
+    Scenario {
+        name: "connect a sandbox whose files name others",
+        before: |c| {
+            network(c, "one");
+            let extra = ["db:192.0.2.7", "outside:host-gateway"].map(|host| host.parse().unwrap());
+            let spec = SandboxSpec { extra_hosts: extra.into(), ..SandboxSpec::new("box").hostname("web") };
+            drop(c.create_sandbox(spec).unwrap());
+        },
+        operation: |c| c.sandbox_of("box")?.connect(&c.network_by_name("one")?, EndpointSpec::new("a")).map(drop),
     },
     Scenario {
         name: "delete a sandbox with two endpoints",

@@ -169,6 +169,7 @@ impl World {
         let made: Vec<NetnsKey> = self.netns.keys().filter(|key| matches!(key, NetnsKey::Made(_))).cloned().collect();
         made.iter().for_each(|key| self.destroy(key));
         self.sandboxes.clear();
+        self.files.clear();
         self.table = None;
         self.held.clear();
         for key in self.netns.keys().cloned().collect::<Vec<_>>() {

@@ -17,8 +17,12 @@ impl World {
         let key = key_of(namespace);
         match &namespace.source {
             NamespaceSource::New => {
-                self.netns.insert(key, Netns::new(settings::defaults()));
+                let mut netns = Netns::new(settings::defaults());
+                netns.set("net.ipv6.conf.default.accept_ra", "0");
+                netns.set("net.ipv6.conf.default.disable_ipv6", "1");
+                self.netns.insert(key, netns);
             }
+            NamespaceSource::Later => return Err(missing(namespace.to_string())),
             NamespaceSource::Adopted(path) if !self.netns.contains_key(&key) => {
                 return Err(missing(format!("namespace {path}")));
             }
@@ -73,7 +77,8 @@ impl World {
         if self.link(&key, &veth.peer).is_some() || key == NetnsKey::Host && veth.peer == veth.name {
             return Err(errno(EEXIST));
         }
-        let end = |peer, sandbox| Link { ours: true, ..Link::new(Kind::Veth { peer, sandbox }, veth.mtu) };
+        let kind = |peer, sandbox| Kind::Veth { peer, sandbox, advertise: None };
+        let end = |peer, sandbox| Link { ours: true, ..Link::new(kind(peer, sandbox), veth.mtu) };
         let outer = end((key.clone(), veth.peer.clone()), Some(veth.sandbox));
         let inner = end((NetnsKey::Host, veth.name.clone()), None);
         self.host().insert(veth.name.clone(), outer);
@@ -84,7 +89,7 @@ impl World {
 
     pub(super) fn change_veth(&mut self, to: &Veth) -> Result<(), HostError> {
         let gone = || missing(format!("interface {} in host", to.name));
-        let Some(Link { kind: Kind::Veth { peer: (key, peer), sandbox: Some(sandbox) }, .. }) =
+        let Some(Link { kind: Kind::Veth { peer: (key, peer), sandbox: Some(sandbox), .. }, .. }) =
             self.own(&to.name).cloned()
         else {
             return Err(gone());
@@ -131,6 +136,9 @@ impl World {
         if let Some(outer) = self.own(&veth.name) {
             outer.mtu = veth.mtu;
             outer.up = veth.flaw != Some(Flaw::Down);
+            if let Kind::Veth { advertise, .. } = &mut outer.kind {
+                *advertise = veth.advertise;
+            }
             let (isolated, hairpin) = (veth.isolated, veth.hairpin);
             outer.port = veth.bridge.clone().map(|bridge| Port { bridge, isolated, hairpin });
         }

@@ -5,10 +5,12 @@
 //! this host with a kernel, or an engine with this host, proves something.
 
 mod faults;
+mod files;
 mod firewall;
 mod foreign;
 mod links;
 mod observe;
+mod redirect;
 mod routing;
 mod settings;
 mod snapshot;
@@ -16,12 +18,18 @@ mod sockets;
 mod step;
 mod world;
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pontoon_core::engine::{ApplyError, Host, HostError, HostProfile, Observe, Query};
+use ipnet::IpNet;
+use pontoon_core::engine::{ApplyError, Counters, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::files::Basis;
+use pontoon_core::model::{NamespaceSource, SandboxId};
 use pontoon_core::objects::{Object, Objects, Op, Plan};
 
 use faults::Faults;
@@ -230,10 +238,18 @@ impl Observe for FakeHost {
         Ok(self.lock().world.observe(query))
     }
 
+    fn counters(&self, sandbox: SandboxId) -> Result<BTreeMap<String, Counters>, HostError> {
+        self.lock().world.counters(sandbox)
+    }
+
     fn survey(&self) -> Result<HostProfile, HostError> {
         let mut inner = self.lock();
         inner.surveys += 1;
         Ok(inner.world.survey())
+    }
+
+    fn files_basis(&self, namespace: &NamespaceSource) -> Result<Basis, HostError> {
+        Ok(self.lock().world.files_basis(namespace))
     }
 }
 
@@ -249,4 +265,7 @@ impl Host for FakeHost {
     fn settle(&self) -> Result<(), HostError> {
         Ok(())
     }
+
+    /// This model tracks no flows.
+    fn forget_strays(&self, _subnets: &[IpNet], _taken: &BTreeSet<IpAddr>) {}
 }

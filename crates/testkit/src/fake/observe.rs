@@ -1,12 +1,12 @@
 //! What can be seen of the model as objects of ours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pontoon_core::engine::{HostProfile, Query};
-use pontoon_core::model::IfName;
-use pontoon_core::objects::{Address, Bridge, Flaw, Key, Object, Objects, Place, Route, Sysctl, Tenure, Veth};
+use pontoon_core::engine::{Counters, HostError, HostProfile, Query};
+use pontoon_core::model::{IfName, SandboxId};
+use pontoon_core::objects::{Address, Bridge, Flaw, Key, Object, Objects, Place, Redirect, Route, Sysctl, Veth};
 
-use super::world::{Kind, Link, Netns, NetnsKey, World, key_of};
+use super::world::{Kind, Link, Netns, NetnsKey, World, key_of, missing};
 
 impl World {
     /// Everything of ours on the host, what is inside the named sandboxes, and the named settings. Namespaces and pairs
@@ -20,6 +20,7 @@ impl World {
             table.elements.values().for_each(|present| objects.set(present.element.clone()));
         }
         self.held.iter().for_each(|held| objects.set(held.clone()));
+        self.own_files(query).for_each(|file| objects.set(file));
         let inside = query.sandboxes.iter().map(|id| Place::Sandbox(*id));
         for place in [Place::Host].into_iter().chain(inside) {
             match self.key(place) {
@@ -31,6 +32,13 @@ impl World {
         }
         query.unmarked.iter().filter_map(|key| self.unmarked(key)).for_each(|object| objects.set(object));
         objects
+    }
+
+    /// The interfaces of a sandbox, which pass nothing here.
+    pub(super) fn counters(&self, sandbox: SandboxId) -> Result<BTreeMap<String, Counters>, HostError> {
+        let key = self.key(Place::Sandbox(sandbox));
+        let key = key.ok_or_else(|| missing(format!("the network namespace of sandbox {}", sandbox.short())))?;
+        Ok(self.netns[&key].links.keys().map(|name| (name.to_string(), Counters::default())).collect())
     }
 
     /// Bridges and pairs of ours on the host.
@@ -49,7 +57,7 @@ impl World {
                 ipv6: !link.is_on("ipv6.disable_ipv6"),
                 flaw: None,
             })),
-            Kind::Veth { peer: (netns, peer), sandbox: Some(sandbox) } => Some(Object::Veth(Veth {
+            Kind::Veth { peer: (netns, peer), sandbox: Some(sandbox), advertise } => Some(Object::Veth(Veth {
                 name: name.clone(),
                 bridge: link.port.as_ref().map(|port| port.bridge.clone()),
                 mtu: link.mtu,
@@ -58,6 +66,7 @@ impl World {
                 mac: self.link(netns, peer)?.mac?,
                 isolated: link.port.as_ref().is_some_and(|port| port.isolated),
                 hairpin: link.port.as_ref().is_some_and(|port| port.hairpin),
+                advertise: *advertise,
                 flaw: (!link.up).then_some(Flaw::Down),
             })),
             _ => None,
@@ -67,8 +76,7 @@ impl World {
     fn unmarked(&self, key: &Key) -> Option<Object> {
         let Key::Sysctl(place, name) = key else { return None };
         let value = self.netns[&self.key(*place)?].setting(name)?.to_owned();
-        // What becomes of it cannot be seen.
-        Some(Object::Sysctl(Sysctl { place: *place, name: name.clone(), value, tenure: Tenure::Ensure }))
+        Some(Object::Sysctl(Sysctl::found(*place, name.clone(), value)))
     }
 
     /// The configured profile, with the links and on-link prefixes that are not ours.
@@ -96,6 +104,10 @@ impl Netns {
             self.routes.iter().filter(move |route| route.ours && counts(&route.link)).map(move |route| {
                 Object::Route(Route { place, to: route.to, via: route.via, link: route.link.clone() })
             });
-        addresses.chain(routes)
+        let redirect = self.redirect.and_then(|port| match place {
+            Place::Sandbox(sandbox) => Some(Object::Redirect(Redirect { sandbox, port })),
+            Place::Host => None,
+        });
+        addresses.chain(routes).chain(redirect)
     }
 }

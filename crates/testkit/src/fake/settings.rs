@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use pontoon_core::engine::HostError;
 use pontoon_core::model::IfName;
-use pontoon_core::objects::{Place, Sysctl};
+use pontoon_core::objects::{Place, Sysctl, Tenure};
 
-use super::world::{EROFS, Netns, World, errno, missing};
+use super::world::{ENOENT, EROFS, Netns, World, errno, missing};
 
 /// Settings of a link, with the value a new one has where the namespace's `default` says nothing.
 const PER_LINK: [&str; 5] =
@@ -41,9 +41,9 @@ pub(super) fn inherit(settings: &BTreeMap<String, String>, conf: &mut BTreeMap<S
 /// A setting of a link: the link and the name below it.
 fn of_link(netns: &Netns, name: &str) -> Option<(IfName, String)> {
     let (family, rest) = name.strip_prefix("net.")?.split_once(".conf.")?;
-    // The name of a link may have dots of its own.
-    let (link, leaf) = rest.rsplit_once('.')?;
-    let link = IfName::new(link).ok()?;
+    let (link, leaf) = rest.split_once('.')?;
+    // A slash stands for a dot in a name.
+    let link = IfName::new(link.replace('/', ".")).ok()?;
     netns.links.contains_key(&link).then(|| (link, format!("{family}.{leaf}")))
 }
 
@@ -118,7 +118,10 @@ impl World {
     fn read(&mut self, sysctl: &Sysctl) -> Result<String, HostError> {
         let netns = self.enter(sysctl.place)?;
         let value = netns.setting(&sysctl.name).map(str::to_owned);
-        value.ok_or_else(|| missing(format!("sysctl {}", sysctl.name)))
+        value.ok_or_else(|| match sysctl.tenure {
+            Tenure::Own => errno(ENOENT),
+            _ => missing(format!("sysctl {}", sysctl.name)),
+        })
     }
 
     fn write(&mut self, sysctl: &Sysctl, present: &str) -> Result<(), HostError> {

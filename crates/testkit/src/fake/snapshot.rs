@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use pontoon_core::objects::Advertise;
+
 use super::world::{Kind, Link, Netns, NetnsKey, World};
 
 /// Everything on a host at one moment, one line each, foreign things included; two are equal if the hosts were.
@@ -16,6 +18,12 @@ impl Snapshot {
             lines.extend(netns.lines().map(|line| format!("  {line}")));
         }
         lines.extend(world.sandboxes.values().map(ToString::to_string));
+        lines.extend(
+            world
+                .files
+                .iter()
+                .map(|((sandbox, name), written)| format!("file {name} of sandbox {}: {written:?}", sandbox.short())),
+        );
         if let Some(table) = &world.table {
             lines.push(table.ruleset.to_string());
             lines.extend(table.elements.values().map(|present| format!("  {}", present.element)));
@@ -72,7 +80,8 @@ impl Netns {
             format!("{}route {}{via} on {}", whose(route.ours), route.to, route.link)
         });
         let settings = self.settings.iter().map(|(name, value)| format!("sysctl {name} = {value}"));
-        let mut changing: Vec<String> = addresses.chain(routes).collect();
+        let redirect = self.redirect.map(|port| format!("redirect to port {port}"));
+        let mut changing: Vec<String> = addresses.chain(routes).chain(redirect).collect();
         changing.sort_unstable();
         links.chain(changing).chain(settings).collect::<Vec<_>>().into_iter()
     }
@@ -97,6 +106,9 @@ impl fmt::Display for Link {
             write!(f, " on {}", port.bridge)?;
             f.write_str(if port.isolated { " isolated" } else { "" })?;
             f.write_str(if port.hairpin { " hairpin" } else { "" })?;
+        }
+        if let Kind::Veth { advertise: Some(Advertise { count, interval }), .. } = self.kind {
+            write!(f, " announced {count} times every {interval} ms")?;
         }
         f.write_str(if self.up { "" } else { " down" })?;
         self.conf.iter().filter(|(_, value)| *value != "0").try_for_each(|(name, value)| write!(f, " {name}={value}"))

@@ -19,11 +19,16 @@ impl World {
             Object::Sysctl(o) => self.add_sysctl(o),
             Object::Ruleset(o) => self.add_ruleset(o),
             Object::Namespace(o) => self.add_namespace(o),
+            Object::File(o) => {
+                self.write_file(o);
+                Ok(())
+            }
             Object::Bridge(o) => self.add_bridge(o),
             Object::Element(o) => self.add_element(o),
             Object::Address(o) => self.add_address(o),
             Object::Veth(o) => self.add_veth(o),
             Object::Route(o) => self.add_route(o),
+            Object::Redirect(o) => self.add_redirect(o),
             Object::Held(o) => self.add_held(o),
             Object::FirewallBridge(_) | Object::Published(_) => Err(neutral(object)),
         }
@@ -35,11 +40,13 @@ impl World {
             Object::Sysctl(_) => {}
             Object::Ruleset(_) => self.table = None,
             Object::Namespace(o) => self.remove_namespace(o.sandbox),
+            Object::File(o) => self.remove_file(o),
             Object::Bridge(o) => self.remove_own_link(&o.name),
             Object::Element(o) => self.remove_element(o),
             Object::Address(o) => self.remove_address(o),
             Object::Veth(o) => self.remove_own_link(&o.name),
             Object::Route(o) => self.remove_route(o),
+            Object::Redirect(o) => self.remove_redirect(o),
             Object::Held(o) => self.remove_held(o),
             Object::FirewallBridge(_) | Object::Published(_) => return Err(neutral(object)),
         }
@@ -53,10 +60,15 @@ impl World {
                 self.change_ruleset(to);
                 Ok(())
             }
+            (Object::File(_), Object::File(to)) => {
+                self.write_file(to);
+                Ok(())
+            }
             (Object::Bridge(_), Object::Bridge(to)) => self.change_bridge(to),
             (Object::Element(from), Object::Element(to)) => self.change_element(from, to),
             (Object::Veth(_), Object::Veth(to)) => self.change_veth(to),
             (Object::Route(_), Object::Route(to)) => self.change_route(to),
+            (Object::Redirect(_), Object::Redirect(to)) => self.add_redirect(to),
             (Object::Held(_), Object::Held(to)) => self.change_held(to),
             _ => Err(HostError::Unsupported { what: format!("changing {from} to {to}") }),
         }

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use pontoon_core::engine::{HostError, HostProfile};
 use pontoon_core::model::{IfName, MacAddr, Mtu, NamespaceSource, SandboxId};
-use pontoon_core::objects::{Held, Namespace, Place};
+use pontoon_core::objects::{Advertise, FileName, Held, Namespace, Place};
 use pontoon_core::ports::PortProto;
 
+use super::files::{Etc, Written};
 use super::firewall::Table;
 use super::settings;
 
@@ -18,6 +19,10 @@ pub(super) struct World {
     pub(super) netns: BTreeMap<NetnsKey, Netns>,
     /// The namespace files of ours.
     pub(super) sandboxes: BTreeMap<SandboxId, Namespace>,
+    /// What containers see.
+    pub(super) files: BTreeMap<(SandboxId, FileName), Written>,
+    /// The host's own files.
+    pub(super) etc: Etc,
     pub(super) table: Option<Table>,
     pub(super) held: Vec<Held>,
     pub(super) occupied: BTreeSet<(PortProto, IpAddr, u16)>,
@@ -44,6 +49,8 @@ pub(super) struct Netns {
     pub(super) addresses: Vec<Assigned>,
     pub(super) routes: Vec<Static>,
     pub(super) settings: BTreeMap<String, String>,
+    /// Where questions to the resolver go: the port in the namespace's own table.
+    pub(super) redirect: Option<u16>,
 }
 
 /// An interface.
@@ -64,10 +71,11 @@ pub(super) struct Link {
 pub(super) enum Kind {
     Loopback,
     Bridge,
-    /// One end of a pair; the host end of one of ours knows the sandbox.
+    /// One end of a pair; the host end of one of ours knows the sandbox, and how addresses are announced.
     Veth {
         peer: (NetnsKey, IfName),
         sandbox: Option<SandboxId>,
+        advertise: Option<Advertise>,
     },
     Other,
 }
@@ -103,6 +111,8 @@ impl World {
         Self {
             netns: BTreeMap::from([(NetnsKey::Host, Netns::new(boot_settings.clone()))]),
             sandboxes: BTreeMap::new(),
+            files: BTreeMap::new(),
+            etc: Etc::default(),
             table: None,
             held: Vec::new(),
             occupied: BTreeSet::new(),
@@ -174,12 +184,14 @@ pub(super) fn key_of(namespace: &Namespace) -> NetnsKey {
         NamespaceSource::New => NetnsKey::Made(namespace.sandbox),
         NamespaceSource::Adopted(path) => NetnsKey::At(path.clone()),
         NamespaceSource::Host => NetnsKey::Host,
+        NamespaceSource::Later => NetnsKey::At(String::new()),
     }
 }
 
 impl Netns {
     pub(super) fn new(settings: BTreeMap<String, String>) -> Self {
-        let mut netns = Self { links: BTreeMap::new(), addresses: Vec::new(), routes: Vec::new(), settings };
+        let mut netns =
+            Self { links: BTreeMap::new(), addresses: Vec::new(), routes: Vec::new(), settings, redirect: None };
         let lo = IfName::new("lo").expect("lo is a valid interface name");
         netns.insert(lo, Link::new(Kind::Loopback, Mtu::try_from(65_535).expect("in range")));
         netns

@@ -264,7 +264,7 @@ fn the_environment_repeats_itself() {
     assert_eq!(first, draw(&TestEnvironment::new(7)));
     assert_ne!(first, draw(&environment));
     assert_ne!(first, draw(&TestEnvironment::new(8)));
-    let owner = Owner { pid: 1, started: 2 };
+    let owner = Owner { pid: 1, started: 2, pid_namespace: None };
     assert!(environment.is_alive(owner));
     environment.kill(owner);
     assert!(!environment.is_alive(owner));

@@ -49,6 +49,7 @@ pub(crate) fn veth(of: &str, on: &str, digit: char, peer: &str) -> Veth {
         mac: "02:00:00:00:00:02".parse().unwrap(),
         isolated: false,
         hairpin: false,
+        advertise: None,
         flaw: None,
     }
 }
@@ -126,6 +127,7 @@ pub(crate) fn connected() -> FakeHost {
             add(address(Place::Host, "br0", "10.1.0.1/24")),
             add(address(Place::Host, "br0", "fd01::1/64")),
             add(veth("pv0", "br0", 'a', "eth0")),
+            add(Sysctl::ipv6(inside('a'), &name("eth0"), true)),
             add(address(inside('a'), "eth0", "10.1.0.2/24")),
             add(address(inside('a'), "eth0", "fd01::2/64")),
             add(route(inside('a'), "0.0.0.0/0", "10.1.0.1", "eth0")),

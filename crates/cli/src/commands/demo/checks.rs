@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-use super::probe::{Answer, connect, ping};
+use super::probe::{Answer, connect, look_up, ping};
 use super::stage::{OUTSIDE, PUBLISHED, Place, Stage, UNPUBLISHED};
 use crate::enter::Namespace;
 use crate::errors::Failure;
@@ -41,6 +41,8 @@ pub(super) struct Check<'a> {
 enum Packet {
     Ping(IpAddr),
     Connect(SocketAddr),
+    /// To the address that a name has, in a family.
+    PingByName(&'static str, bool),
 }
 
 enum Expected {
@@ -57,6 +59,10 @@ impl Check<'_> {
         let answer = match self.packet {
             Packet::Ping(to) => ping(self.from, to, patient),
             Packet::Connect(to) => connect(self.from, to, patient),
+            Packet::PingByName(name, v6) => match look_up(self.from, name, v6) {
+                Ok(to) => ping(self.from, to, patient),
+                Err(error) => Answer::None(format!("{name} was not found: {error}")),
+            },
         };
         let (ok, detail) = match (&self.expected, answer) {
             (Expected::Nothing, Answer::None(_)) | (Expected::Reply, Answer::Reply | Answer::Client(_)) => {
@@ -100,6 +106,8 @@ fn of_family<'a>(stage: &'a Stage, v6: bool, family: &str, checks: &mut Vec<Chec
     use {Expected::*, Packet::*};
     let tcp = |address, port| Connect(SocketAddr::new(address, port));
     check("app", "app pings web on the same network", Ping(web), Reply)?;
+    check("app", "app finds web by name and pings it", PingByName("web", v6), Reply)?;
+    check("app", "app does not find db, which is on another network, by name", PingByName("db", v6), Nothing)?;
     check("app", "app connects to web on the same network", tcp(web, port), Reply)?;
     check("db", "db connects to safe on the internal network", tcp(safe, port), Reply)?;
     check("app", "app cannot ping db on another network", Ping(db), Nothing)?;

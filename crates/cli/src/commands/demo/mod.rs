@@ -37,7 +37,7 @@ impl Demo {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
         if global.plan {
             match global.format {
-                Format::Json => Context { settings: Settings::of(global)? }.print_plan(&[], &[]),
+                Format::Json => Context::new(Settings::of(global)?).print_plan(&[], &[]),
                 Format::Table => {
                     output::line("demo makes everything in namespaces of its own: nothing here would change");
                 }

@@ -1,7 +1,7 @@
 //! Packets: echo requests (RFC 792, RFC 4443), connections, and servers that say whom they see.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, recv, send, socket_with};
+
+use pontoon::names;
 
 use super::stage::Place;
 use crate::enter::Namespace;
@@ -99,6 +101,38 @@ fn await_reply(socket: &OwnedFd, v6: bool, wanted: &[u8], wait: Duration) -> io:
         if message.first() == Some(&reply) && message.get(4..) == Some(wanted) {
             return Ok(());
         }
+    }
+}
+
+/// Asks the resolver of a namespace for the address that a name has in a family (RFC 1035 §4, RFC 3596).
+pub(super) fn look_up(from: &Namespace, name: &str, v6: bool) -> io::Result<IpAddr> {
+    from.run(|| {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.connect((names::RESOLVER_ADDRESS, 53))?;
+        socket.send(&question(name, v6))?;
+        let mut buffer = [0; 512];
+        let length = socket.recv(&mut buffer)?;
+        only_address(&buffer[..length], v6).ok_or_else(|| io::Error::other("there is no such name"))
+    })?
+}
+
+/// A header that wants recursion, one label, the type and the class.
+fn question(name: &str, v6: bool) -> Vec<u8> {
+    let mut message = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, name.len() as u8];
+    message.extend(name.as_bytes());
+    message.extend([0, 0, if v6 { 28 } else { 1 }, 0, 1]);
+    message
+}
+
+/// The address of the one record in an answer: its last bytes.
+fn only_address(answer: &[u8], v6: bool) -> Option<IpAddr> {
+    if answer.get(6..8) != Some(&[0, 1]) {
+        return None;
+    }
+    match v6 {
+        true => Some(IpAddr::from(*answer.last_chunk::<16>()?)),
+        false => Some(IpAddr::from(*answer.last_chunk::<4>()?)),
     }
 }
 

@@ -20,8 +20,10 @@ use super::checks::Verdict;
 use super::directory::Directory;
 use super::probe::Server;
 use super::report::{Timings, draw};
+use crate::commands::attach::named;
 use crate::enter::Namespace;
 use crate::errors::Failure;
+use crate::settings::resolver;
 
 /// Documentation prefixes (RFC 5737, RFC 3849) and the addresses in them.
 const WIRE: [(&str, &str); 2] = [("203.0.113.0/24", "203.0.113.2"), ("2001:db8::/64", "2001:db8::2")];
@@ -62,16 +64,17 @@ impl Stage {
     /// Builds everything; the calling thread is on the host afterwards.
     pub(super) fn set(directory: &Directory) -> Result<Self, Failure> {
         let v6 = Path::new("/proc/net/if_inet6").exists();
-        let world = open(directory, "world")?;
+        let world = Controller::open(config(directory, "world"))?;
         let mut places = BTreeMap::new();
         let host = plug(&world, v6, &mut places)?;
         let namespace = namespace(host.key())?;
         namespace.enter().map_err(|error| Failure::because("cannot enter the host's namespace", error))?;
         places.insert("host", Place { namespace, addresses: addresses(&host)? });
+        let run_dir = directory.join("host/run");
         let mut stage = Self {
             world,
-            controller: Some(open(directory, "host")?),
-            run_dir: directory.join("host/run"),
+            controller: Some(Controller::open(config(directory, "host").names(resolver(&run_dir)))?),
+            run_dir,
             places,
             sandboxes: Vec::new(),
             networks: Vec::new(),
@@ -99,7 +102,8 @@ impl Stage {
     fn attach(&mut self, spec: SandboxSpec, networks: &[&str]) -> Result<(), Failure> {
         let name = ["web", "app", "db", "safe"].into_iter().find(|name| *name == spec.name).unwrap_or("sandbox");
         let controller = self.controller()?;
-        let endpoint = |network: &&str| Ok(((&controller.network_by_name(network)?).into(), EndpointSpec::new(name)));
+        let endpoint =
+            |network: &&str| Ok(((&controller.network_by_name(network)?).into(), named(name, EndpointSpec::default())));
         let endpoints = networks.iter().map(endpoint).collect::<Result<Vec<_>, pontoon::Error>>()?;
         let begun = Instant::now();
         let sandbox = controller.attach(Attach { sandbox: spec, endpoints })?;
@@ -209,9 +213,8 @@ fn plug(world: &Controller, v6: bool, places: &mut BTreeMap<&'static str, Place>
     Ok(world.attach(Attach { sandbox: SandboxSpec::new("host"), endpoints: vec![(wire.id().into(), endpoint)] })?)
 }
 
-fn open(directory: &Directory, name: &str) -> Result<Controller, Failure> {
-    let config = Config::new(directory.join(format!("{name}/state"))).run_dir(directory.join(format!("{name}/run")));
-    Ok(Controller::open(config)?)
+fn config(directory: &Directory, name: &str) -> Config {
+    Config::new(directory.join(format!("{name}/state"))).run_dir(directory.join(format!("{name}/run")))
 }
 
 fn namespace(key: &Path) -> Result<Namespace, Failure> {

@@ -1,5 +1,7 @@
 //! `pontoon endpoint inspect`.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use pontoon::{Controller, Endpoint, PortBinding};
 use serde::Serialize;
@@ -41,9 +43,13 @@ pub(crate) fn describe(controller: &Controller, endpoint: &Endpoint) -> Result<V
         "HostInterface": record.host_ifname().to_string(),
         "MacAddress": info.mac.to_string(),
         "Addresses": info.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "LinkLocal": record.spec.link_local.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "Sysctls": record.spec.sysctls,
         "Gateway": info.gateway4,
         "IPv6Gateway": info.gateway6,
         "GwPriority": record.spec.priority,
+        "DNSNames": record.spec.dns_names,
+        "Links": record.spec.links.iter().cloned().collect::<BTreeMap<_, _>>(),
         "DriverOpts": record.spec.options,
         "Ports": info.ports.iter().map(PortDocument::of).collect::<Vec<_>>(),
     }))

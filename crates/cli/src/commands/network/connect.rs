@@ -3,13 +3,14 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use clap::Args;
+use ipnet::IpNet;
 use pontoon::{Controller, Endpoint, EndpointSpec, Error, MacAddr};
 
 use crate::commands::attach;
 use crate::context::Context;
-use crate::errors::{Failure, Outcome};
+use crate::errors::Outcome;
 use crate::output;
-use crate::values::{ipv4, ipv6, key_value, mac, not_yet};
+use crate::values::{alias, ipv4, ipv6, key_value, link, link_local, mac};
 
 /// Connect a sandbox to a network
 #[derive(Args, Debug)]
@@ -33,38 +34,27 @@ pub(crate) struct Connect {
     /// A driver option, as KEY=VALUE
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     driver_opt: Vec<(String, String)>,
-    /// Not supported yet: needs a name service
-    #[arg(long, value_name = "NAME", hide = true)]
+    /// Another name by which others find it on the network; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = alias)]
     alias: Vec<String>,
-    /// Not supported yet: needs a name service
-    #[arg(long, value_name = "SANDBOX[:NAME]", hide = true)]
-    link: Vec<String>,
-    /// Not supported yet
-    #[arg(long, value_name = "ADDRESS", hide = true)]
-    link_local_ip: Vec<String>,
+    /// A name by which it alone finds another sandbox on the network; may be repeated
+    #[arg(long, value_name = "SANDBOX[:NAME]", value_parser = link)]
+    link: Vec<(String, String)>,
+    /// A link-local address of its interface; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = link_local)]
+    link_local_ip: Vec<IpNet>,
+    /// A kernel setting of its interface, as net.X.Y.IFNAME.Z=V with IFNAME for the interface's name; may be repeated
+    #[arg(long = "sysctl", value_name = "NAME=VALUE")]
+    sysctls: Vec<String>,
 }
 
 impl Connect {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
-        self.refuse_later()?;
         let connected = context.change("connecting", |controller| self.connect(controller))?;
         if let Some(endpoint) = connected.filter(|_| context.json()) {
             output::created(context.settings.format, endpoint.id(), &endpoint.record()?.spec.name);
         }
         Ok(0)
-    }
-
-    fn refuse_later(&self) -> Result<(), Failure> {
-        let given = [("--alias", &self.alias), ("--link", &self.link)];
-        if let Some((option, _)) = given.into_iter().find(|(_, values)| !values.is_empty()) {
-            return Err(Failure::usage(not_yet(option)));
-        }
-        match self.link_local_ip.is_empty() {
-            true => Ok(()),
-            false => {
-                Err(Failure::usage("--link-local-ip is not supported yet: addresses come from the network's subnets"))
-            }
-        }
     }
 
     fn connect(&self, controller: &Controller) -> Result<Endpoint, Error> {
@@ -76,8 +66,12 @@ impl Connect {
             ipv6: self.ip6,
             mac: self.mac_address,
             priority: self.gw_priority,
-            ..EndpointSpec::new(&sandbox.info()?.spec.name)
+            dns_names: self.alias.clone(),
+            links: self.link.clone(),
+            link_local: self.link_local_ip.clone(),
+            sysctls: self.sysctls.clone(),
+            ..EndpointSpec::default()
         };
-        sandbox.connect(network, spec)
+        sandbox.connect(network, attach::named(&sandbox.info()?.spec.name, spec))
     }
 }

@@ -46,8 +46,8 @@ impl Network {
     }
 }
 
-/// Deletes each of several things, goes on after a failure, and prints the names of those that are gone: one a line, or as
-/// a document of one `field`.
+/// Deletes each of several things, goes on after a failure but not after a signal, and prints the names of those that are gone:
+/// one a line, or as a document of one `field`.
 pub(crate) fn delete_each(
     context: &Context,
     field: &str,
@@ -55,27 +55,31 @@ pub(crate) fn delete_each(
     force: bool,
     delete: impl Fn(&Controller, &str) -> Result<(), Error>,
 ) -> Outcome {
-    let done = context.change("removing", |controller| {
-        let outcomes = names.iter().map(|name| (name, delete(controller, name)));
-        Ok(outcomes.collect::<Vec<_>>())
-    })?;
-    let Some(done) = done else { return Ok(0) };
-    let (mut deleted, mut status) = (Vec::new(), 0);
-    for (name, outcome) in done {
-        match outcome {
-            Ok(()) if context.json() => deleted.push(name),
-            Ok(()) => output::line(name),
-            Err(error) if force && error.kind() == Kind::NotFound => {}
-            Err(error) => {
-                Failure::from(error).print(context.settings.format);
-                status = FAILED;
+    let mut refused = Vec::new();
+    let deleted = context.change("removing", |controller| {
+        let mut deleted = Vec::new();
+        for name in names.iter().take_while(|_| context.ending().is_none()) {
+            match delete(controller, name) {
+                Ok(()) => deleted.push(name),
+                Err(error) if force && error.kind() == Kind::NotFound => {}
+                Err(error) => refused.push(Failure::from(error)),
             }
         }
+        Ok(deleted)
+    })?;
+    match deleted {
+        Some(deleted) if context.json() => output::json(&json!({ field: deleted })),
+        Some(deleted) => deleted.iter().for_each(output::line),
+        // The steps are printed.
+        None => {}
     }
-    if context.json() {
-        output::json(&json!({ field: deleted }));
-    }
-    Ok(status)
+    Ok(told(context, &refused))
+}
+
+/// Prints why some of several things were not done, and returns the exit status.
+pub(crate) fn told(context: &Context, refused: &[Failure]) -> u8 {
+    refused.iter().for_each(|failure| failure.print(context.settings.format));
+    if refused.is_empty() { 0 } else { FAILED }
 }
 
 /// Prints an array of all that was found, and what was not to standard error.
@@ -86,16 +90,13 @@ pub(crate) fn inspect_all(
 ) -> Outcome {
     let outcomes =
         context.look(|controller| Ok(names.iter().map(|name| describe(controller, name)).collect::<Vec<_>>()))?;
-    let (mut found, mut status) = (Vec::new(), 0);
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
     for outcome in outcomes {
         match outcome {
             Ok(documents) => found.extend(documents),
-            Err(failure) => {
-                failure.print(context.settings.format);
-                status = FAILED;
-            }
+            Err(failure) => refused.push(failure),
         }
     }
     output::json(&found);
-    Ok(status)
+    Ok(told(context, &refused))
 }

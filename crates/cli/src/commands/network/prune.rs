@@ -1,18 +1,16 @@
 //! `pontoon network prune`.
 
 use clap::Args;
-use pontoon::{Controller, Error, Network, NetworkRecord};
+use pontoon::{Network, NetworkRecord};
 use serde::Serialize;
 
 use super::ls::has_label;
+use super::told;
 use crate::confirm::confirm;
 use crate::context::Context;
-use crate::errors::{FAILED, Failure, Outcome};
+use crate::errors::{Failure, Outcome};
 use crate::output;
 use crate::values::key_value;
-
-/// A network's name, and what came of removing it.
-type Removed = (String, Result<(), Error>);
 
 /// Remove all networks that nothing is connected to
 #[derive(Args, Debug)]
@@ -40,33 +38,24 @@ impl Prune {
         if !context.settings.plan && !self.force && !confirm(context.settings.format, warning)? {
             return Ok(0);
         }
-        let Some(outcomes) = context.change("removing", |controller| self.prune(controller))? else {
-            return Ok(0);
-        };
-        let mut status = 0;
-        let mut deleted = Vec::new();
-        for (name, outcome) in outcomes {
-            match outcome {
-                Ok(()) => deleted.push(name),
-                Err(error) => {
-                    Failure::from(error).print(context.settings.format);
-                    status = FAILED;
+        let mut refused = Vec::new();
+        let deleted = context.change("removing", |controller| {
+            let mut deleted = Vec::new();
+            for network in controller.networks().into_iter().take_while(|_| context.ending().is_none()) {
+                let record = network.info()?;
+                if self.is_unused(&network, &record) {
+                    match network.delete() {
+                        Ok(()) => deleted.push(record.spec.name.clone()),
+                        Err(error) => refused.push(Failure::from(error)),
+                    }
                 }
             }
+            Ok(deleted)
+        })?;
+        if let Some(deleted) = deleted {
+            print(context, deleted);
         }
-        print(context, deleted);
-        Ok(status)
-    }
-
-    fn prune(&self, controller: &Controller) -> Result<Vec<Removed>, Error> {
-        let mut outcomes = Vec::new();
-        for network in controller.networks() {
-            let record = network.info()?;
-            if self.is_unused(&network, &record) {
-                outcomes.push((record.spec.name.clone(), network.delete()));
-            }
-        }
-        Ok(outcomes)
+        Ok(told(context, &refused))
     }
 
     /// The host and null networks cannot be removed; a configuration is used by being kept.

@@ -11,7 +11,8 @@ use crate::output;
 
 /// Take over a network namespace that somebody else made, and print the sandbox's id
 ///
-/// It is left as it was found when the sandbox is removed. Connect it with `pontoon network connect`.
+/// It is left as it was found when the sandbox is removed. Connect it with `pontoon network connect`. A sandbox of that name
+/// that waits for its namespace (`sandbox create --external`) gets this one, with everything it was connected to.
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("source").required(true))]
 pub(crate) struct Adopt {
@@ -28,8 +29,14 @@ pub(crate) struct Adopt {
 impl Adopt {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
         let path = self.path()?;
-        let spec = SandboxSpec::new(&self.name).namespace(NamespaceSource::Adopted(path));
-        let adopted = context.change("adopting", |controller| controller.create_sandbox(spec))?;
+        let adopted = context.change("adopting", |controller| match controller.sandbox_of(&self.name) {
+            Ok(sandbox) if sandbox.info()?.spec.namespace == NamespaceSource::Later => {
+                sandbox.set_key(&path)?;
+                Ok(sandbox)
+            }
+            _ => controller
+                .create_sandbox(SandboxSpec::new(&self.name).namespace(NamespaceSource::Adopted(path.clone()))),
+        })?;
         if let Some(sandbox) = adopted {
             output::created(context.settings.format, sandbox.id(), &self.name);
         }

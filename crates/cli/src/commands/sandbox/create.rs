@@ -1,6 +1,7 @@
 //! `pontoon sandbox create`.
 
 use clap::Args;
+use pontoon::NamespaceSource;
 
 use crate::commands::attach::{Wiring, attach, note_ports};
 use crate::context::Context;
@@ -12,16 +13,20 @@ use crate::output;
 pub(crate) struct Create {
     /// Its name
     name: String,
+    /// Make no namespace: one is named later, by `sandbox adopt` or by the OCI hook
+    #[arg(long)]
+    external: bool,
     #[command(flatten)]
     wiring: Wiring,
 }
 
 impl Create {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
-        let spec = self.wiring.spec(&self.name, None);
+        let namespace = if self.external { NamespaceSource::Later } else { NamespaceSource::New };
+        let spec = self.wiring.spec(&self.name, None).namespace(namespace);
         let ports = spec.ports.clone();
-        let networks = &self.wiring.networks;
-        let created = context.change("creating the sandbox", |controller| attach(controller, spec, networks))?;
+        let networks = self.wiring.joining(&self.wiring.networks);
+        let created = context.change("creating the sandbox", |controller| attach(controller, spec, &networks))?;
         if let Some(sandbox) = created {
             note_ports(&context.settings, &ports);
             output::created(context.settings.format, sandbox.id(), &self.name);

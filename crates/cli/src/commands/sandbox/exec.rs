@@ -17,7 +17,7 @@ pub(crate) struct Exec {
     /// Name or id
     sandbox: String,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
@@ -34,7 +34,12 @@ impl Exec {
             NamespaceSource::Host => None,
             _ => Some(open(sandbox.key())?),
         };
-        let place = Place { namespace: namespace.as_ref(), hostname: record.spec.hostname.as_deref() };
+        let place = Place {
+            namespace: namespace.as_ref(),
+            hostname: record.spec.hostname.as_deref(),
+            files: sandbox.files(),
+            settings: &context.settings,
+        };
         exec::run(&place, &self.command, &signals)
     }
 }

@@ -32,6 +32,7 @@ fn describe(controller: &Controller, sandbox: &Sandbox) -> Result<Value, Failure
         NamespaceSource::New => ("new", None),
         NamespaceSource::Adopted(path) => ("adopted", Some(path)),
         NamespaceSource::Host => ("host", None),
+        NamespaceSource::Later => ("later", None),
     };
     let endpoints: Result<Vec<_>, _> =
         sandbox.endpoints().iter().map(|one| endpoint::describe(controller, one)).collect();
@@ -43,6 +44,10 @@ fn describe(controller: &Controller, sandbox: &Sandbox) -> Result<Value, Failure
         "Hostname": spec.hostname,
         "Domainname": spec.domainname,
         "Namespace": { "Source": source, "Path": adopted, "Key": sandbox.key() },
+        "HostsPath": sandbox.files().hosts,
+        "ResolvConfPath": sandbox.files().resolv_conf,
+        "ExtraHosts": spec.extra_hosts,
+        "DNS": spec.dns,
         "Ports": spec.ports.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "Labels": spec.labels,
         "OwnerPid": spec.owner.map(|owner| owner.pid),

@@ -45,6 +45,7 @@ pub(super) fn of_endpoint(view: &EndpointView<'_, BridgeConfig>) -> Objects {
         mac: endpoint.mac,
         isolated: !view.network.config.icc,
         hairpin: !view.network.network.spec.internal,
+        advertise: None,
         flaw: None,
     });
     for prefix in &endpoint.addresses {

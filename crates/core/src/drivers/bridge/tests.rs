@@ -87,7 +87,7 @@ fn a_network_without_options() {
         sysctl net.ipv4.ip_forward = 1 in host
         ruleset inet pontoon 6777a8c31a02d267
         bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
-        veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin
+        veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin unannounced
         element bridges pn-abababababab
         element same_bridge pn-abababababab
         element to pn-abababababab : jump to_nat
@@ -108,19 +108,19 @@ fn internal() {
     check_difference(
         NetworkSpec::new("n").internal(true),
         expect![[r#"
-        - sysctl net.ipv4.ip_forward = 1 in host
-        - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
-        - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin
-        - element to pn-abababababab : jump to_nat
-        - element masquerade4 172.18.0.0/16
-        - element open4 172.18.0.2 . tcp . 80
-        - element publish_any4 tcp . 8080 : 172.18.0.2 . 80
-        - hold 0.0.0.0:8080/tcp
-        + bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500
-        + veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500
-        + element from pn-abababababab : jump from_internal
-        + element to pn-abababababab : jump to_internal
-    "#]],
+            - sysctl net.ipv4.ip_forward = 1 in host
+            - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
+            - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin unannounced
+            - element to pn-abababababab : jump to_nat
+            - element masquerade4 172.18.0.0/16
+            - element open4 172.18.0.2 . tcp . 80
+            - element publish_any4 tcp . 8080 : 172.18.0.2 . 80
+            - hold 0.0.0.0:8080/tcp
+            + bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500
+            + veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 unannounced
+            + element from pn-abababababab : jump from_internal
+            + element to pn-abababababab : jump to_internal
+        "#]],
     );
 }
 
@@ -130,10 +130,10 @@ fn without_inter_container_communication() {
     check_difference(
         spec,
         expect![[r#"
-        - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin
-        - element same_bridge pn-abababababab
-        + veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 isolated hairpin
-    "#]],
+            - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin unannounced
+            - element same_bridge pn-abababababab
+            + veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 isolated hairpin unannounced
+        "#]],
     );
 }
 
@@ -208,21 +208,21 @@ fn name_mtu_and_prefix() {
     check_difference(
         spec.clone(),
         expect![[r#"
-        - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
-        - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin
-        - element bridges pn-abababababab
-        - element same_bridge pn-abababababab
-        - element to pn-abababababab : jump to_nat
-        - element on_link4 172.18.0.0/16 . pn-abababababab
-        - address 172.18.0.1/16 on pn-abababababab in host
-        + bridge mybridge mac aa:ab:ab:ab:ab:ab mtu 9000 route-localnet
-        + veth pvcdcdcdcdc on mybridge to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 9000 hairpin
-        + element bridges mybridge
-        + element same_bridge mybridge
-        + element to mybridge : jump to_nat
-        + element on_link4 172.18.0.0/16 . mybridge
-        + address 172.18.0.1/16 on mybridge in host
-    "#]],
+            - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
+            - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin unannounced
+            - element bridges pn-abababababab
+            - element same_bridge pn-abababababab
+            - element to pn-abababababab : jump to_nat
+            - element on_link4 172.18.0.0/16 . pn-abababababab
+            - address 172.18.0.1/16 on pn-abababababab in host
+            + bridge mybridge mac aa:ab:ab:ab:ab:ab mtu 9000 route-localnet
+            + veth pvcdcdcdcdc on mybridge to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 9000 hairpin unannounced
+            + element bridges mybridge
+            + element same_bridge mybridge
+            + element to mybridge : jump to_nat
+            + element on_link4 172.18.0.0/16 . mybridge
+            + address 172.18.0.1/16 on mybridge in host
+        "#]],
     );
     let driver = Bridge::default();
     let config = BridgeConfig::parse(&spec.options).unwrap();

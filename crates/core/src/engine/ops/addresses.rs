@@ -104,14 +104,17 @@ fn fill_pool(state: &State, asked: &PoolSpec, pool: Pool) -> Result<NetworkPool,
     Ok(filled)
 }
 
-/// Returns the addresses of a new endpoint, IPv4 first.
-pub(super) fn of_endpoint(draft: &Draft<'_>, network: &Network, spec: &EndpointSpec) -> Result<Vec<IpNet>, Error> {
+/// Returns the addresses of a new endpoint, IPv4 first, and of IPv6 only if it has that at all.
+pub(super) fn of_endpoint(
+    draft: &Draft<'_>,
+    network: &Network,
+    spec: &EndpointSpec,
+    ipv6: bool,
+) -> Result<Vec<IpNet>, Error> {
     let mut addresses = Vec::new();
     let wanted4 = spec.ipv4.map(IpAddr::V4);
     let wanted6 = spec.ipv6.map(IpAddr::V6);
-    for (on, v6, wanted) in
-        [(network.spec.ipv4, false, wanted4), (network.spec.ipv6 && !spec.disable_ipv6, true, wanted6)]
-    {
+    for (on, v6, wanted) in [(network.spec.ipv4, false, wanted4), (network.spec.ipv6 && ipv6, true, wanted6)] {
         match (on, wanted) {
             (true, wanted) => addresses.push(choose(draft.state(), network, v6, wanted)?),
             (false, Some(address)) => return Err(elsewhere(network, address).into()),

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use tracing::info_span;
 
-use super::{addresses, spans};
+use super::{addresses, link_local, spans};
 use crate::engine::{Draft, Engine, RecordKey};
 use crate::error::{EndpointError, Error, NetworkError};
 use crate::model::{
-    Attachment, Endpoint, EndpointId, EndpointSpec, IfName, MacAddr, NamespaceSource, Network, NetworkId, Phase,
-    Sandbox, SandboxId, check_name,
+    Attachment, Endpoint, EndpointId, EndpointSpec, IfName, InterfaceSetting, MacAddr, NamespaceSource, Network,
+    NetworkId, Phase, Sandbox, SandboxId, check_name,
 };
 
 impl Engine {
@@ -49,8 +49,11 @@ impl Engine {
             let (name, network) = (spec.name.clone(), network.spec.name.clone());
             return Err(EndpointError::Exists { name, network }.into());
         }
+        let settings = InterfaceSetting::read_all(&spec.sysctls)?;
+        link_local::check(draft, network.id, spec, &settings)?;
         let has_addresses = self.driver_traits(&network)?.addresses;
-        let addresses = if has_addresses { addresses::of_endpoint(draft, &network, spec)? } else { Vec::new() };
+        let ipv6 = !spec.disable_ipv6 && !settings.iter().any(InterfaceSetting::switches_ipv6_off);
+        let addresses = if has_addresses { addresses::of_endpoint(draft, &network, spec, ipv6)? } else { Vec::new() };
         draft.put_endpoint(Endpoint {
             id,
             network: network.id,
@@ -98,6 +101,7 @@ impl Engine {
         let network = draft.network(endpoint.network)?;
         let _span = spans::join(&network, endpoint.id, sandbox.id).entered();
         self.check_namespace(&sandbox, &network)?;
+        link_local::check_join(draft, &endpoint, sandbox.id)?;
         let ifname = self.interface_name(draft, &endpoint, &network, &sandbox)?;
         let attached = Some(Attachment { sandbox: sandbox.id, ifname });
         draft.put_endpoint(Endpoint { attached, ..(*endpoint).clone() });

@@ -3,6 +3,7 @@
 mod addresses;
 mod endpoints;
 mod find;
+mod link_local;
 mod networks;
 mod ports;
 mod sandboxes;

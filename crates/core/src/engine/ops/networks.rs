@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tracing::info_span;
 
 use super::{addresses, spans};
+use crate::drivers::advertise;
 use crate::engine::{Draft, Engine, Host, HostError, HostProfile, RecordKey};
 use crate::error::{Error, NetworkError};
 use crate::ipam::PoolStatus;
@@ -102,7 +103,13 @@ impl Engine {
         let driver_name = network.spec.driver.clone();
         let driver = self.registry().get(&driver_name);
         let driver = driver.ok_or_else(|| NetworkError::NoDriver { driver: driver_name.clone() })?;
-        network.config = driver.configure(&network.spec.options, host)?;
+        network.config = match driver.traits().addresses {
+            true => {
+                advertise::read(&network.spec.options)?;
+                driver.configure(&advertise::without(&network.spec.options), host)?
+            }
+            false => driver.configure(&network.spec.options, host)?,
+        };
         let mut others: Vec<Arc<Network>> = draft.state().networks().cloned().collect();
         others.retain(|other| other.spec.driver == driver_name && !other.spec.config_only);
         if driver.traits().special && !others.is_empty() {

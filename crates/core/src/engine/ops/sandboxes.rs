@@ -4,9 +4,9 @@ use tracing::info_span;
 
 use super::networks::Survey;
 use super::target::{DrawnTarget, NetworkTarget};
-use crate::engine::{Draft, Engine, RecordKey};
+use crate::engine::{Draft, Engine, RecordKey, files};
 use crate::error::{Error, SandboxError};
-use crate::model::{EndpointId, EndpointSpec, Phase, Sandbox, SandboxId, SandboxSpec, check_name};
+use crate::model::{EndpointId, EndpointSpec, NamespaceSource, Phase, Sandbox, SandboxId, SandboxSpec, check_name};
 
 /// A sandbox with all its endpoints, created and joined in one transaction.
 #[derive(Clone, Debug)]
@@ -54,10 +54,16 @@ impl Engine {
         let connections: Vec<Connection> =
             endpoints.into_iter().map(|(network, spec)| self.connection(network, spec)).collect();
         let _span = info_span!("libnetwork.Controller.NewSandbox", sid = %sandbox, cid = %spec.name).entered();
-        let created = self.environment.now();
+        let new = Sandbox {
+            id: sandbox,
+            created: self.environment.now(),
+            basis: self.host().files_basis(&spec.namespace)?,
+            spec: SandboxSpec { resolver: spec.resolver.or((!self.config.names).then_some(false)), ..spec },
+            phase: Phase::Ready,
+        };
         let survey = self.survey_for(connections.iter().map(|connection| &connection.network))?;
-        self.transact(&format!("create sandbox {}", spec.name), |draft| {
-            self.draft_sandbox(draft, &spec, sandbox, created)?;
+        self.transact(&format!("create sandbox {}", new.spec.name), |draft| {
+            self.draft_sandbox(draft, &new)?;
             for connection in &connections {
                 self.draft_connection(draft, connection, sandbox, &survey)?;
             }
@@ -105,13 +111,8 @@ impl Engine {
         self.draft_join(draft, *endpoint, sandbox)
     }
 
-    fn draft_sandbox(
-        &self,
-        draft: &mut Draft<'_>,
-        spec: &SandboxSpec,
-        id: SandboxId,
-        created: u128,
-    ) -> Result<(), Error> {
+    fn draft_sandbox(&self, draft: &mut Draft<'_>, new: &Sandbox) -> Result<(), Error> {
+        let spec = &new.spec;
         if spec.name.is_empty() {
             return Err(SandboxError::EmptyName.into());
         }
@@ -119,8 +120,37 @@ impl Engine {
         if let Some(other) = draft.sandbox_named(&spec.name) {
             return Err(SandboxError::Exists { name: spec.name.clone(), id: other.id.to_string() }.into());
         }
-        draft.put_sandbox(Sandbox { id, spec: spec.clone(), created, phase: Phase::Ready });
+        files::check(new)?;
+        draft.put_sandbox(new.clone());
         Ok(())
+    }
+
+    /// Gives a sandbox its network namespace, by path, and sets up there what was joined before. One that it has already is
+    /// given up first: interfaces are not moved.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::EmptyKey`], [`SandboxError::NotFound`], a path that is no network namespace or the host's own, a host
+    /// port that is taken meanwhile, or a host that refuses. The sandbox then waits for its namespace as before.
+    pub fn set_key(&self, id: SandboxId, path: &str) -> Result<(), Error> {
+        let _span = info_span!("libnetwork.Sandbox.SetKey", sid = %id).entered();
+        if path.is_empty() {
+            return Err(SandboxError::EmptyKey.into());
+        }
+        // The same path may lead to another namespace by now.
+        if self.sandbox(id)?.spec.namespace != NamespaceSource::Later {
+            self.change_namespace(id, &NamespaceSource::Later)?;
+        }
+        self.change_namespace(id, &NamespaceSource::Adopted(path.to_owned()))
+    }
+
+    fn change_namespace(&self, id: SandboxId, namespace: &NamespaceSource) -> Result<(), Error> {
+        self.transact(&format!("set the namespace of sandbox {id:?}"), |draft| {
+            let sandbox = draft.sandbox(id)?;
+            let spec = SandboxSpec { namespace: namespace.clone(), ..sandbox.spec.clone() };
+            draft.put_sandbox(Sandbox { spec, ..(*sandbox).clone() });
+            self.bind_ports(draft, id)
+        })
     }
 
     /// Deletes a sandbox with its endpoints.

@@ -93,7 +93,7 @@ mod tests {
             .iter()
             .map(|filter| match filter {
                 FlowFilter::Destination(destination) => destination.ports.clone(),
-                FlowFilter::Addresses(_) => 0..=0,
+                _ => 0..=0,
             })
             .collect();
         assert_eq!(ports, [80..=90, 92..=92]);

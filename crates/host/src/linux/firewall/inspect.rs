@@ -2,7 +2,7 @@
 
 use pontoon_core::firewall::ruleset::{SETS, ruleset as wanted};
 use pontoon_core::objects::{Element, Ruleset};
-use pontoon_netlink::nft::{self, Family, RuleInfo, Set};
+use pontoon_netlink::nft::{self, Family, RuleInfo, Set, Table};
 use pontoon_netlink::{Error, Socket};
 
 use super::{elements, ruleset};
@@ -17,9 +17,13 @@ pub(super) struct Inspected {
 /// Reads the table; none if there is none.
 pub(super) fn inspect(socket: &mut Socket) -> Result<Option<Inspected>, Error> {
     let mut ruleset = wanted();
-    let Some(comment) = present(socket, &ruleset.table)? else { return Ok(None) };
+    let Some(table) = present(socket, &ruleset.table)? else { return Ok(None) };
+    let comment = table.comment.unwrap_or_default();
     let mut elements = Vec::new();
     let mut reason = structure(socket, &ruleset.table)?;
+    if table.dormant {
+        reason = Some("it is dormant: nothing is filtered".to_owned());
+    }
     for set in SETS {
         let reference = ruleset::reference(set.name).expect("every set has a reference");
         let listed = match nft::elements(socket, Family::Inet, &ruleset.table, reference) {
@@ -42,11 +46,10 @@ pub(super) fn inspect(socket: &mut Socket) -> Result<Option<Inspected>, Error> {
     Ok(Some(Inspected { ruleset, elements }))
 }
 
-/// Returns the table's comment, if there is a table.
-pub(super) fn present(socket: &mut Socket, table: &str) -> Result<Option<String>, Error> {
+/// Returns the table, if there is one.
+pub(super) fn present(socket: &mut Socket, table: &str) -> Result<Option<Table>, Error> {
     let tables = nft::tables(socket)?;
-    let ours = tables.into_iter().find(|one| one.family == Family::Inet && one.name == table);
-    Ok(ours.map(|table| table.comment.unwrap_or_default()))
+    Ok(tables.into_iter().find(|one| one.family == Family::Inet && one.name == table))
 }
 
 /// Returns what differs from the ruleset as it should be, apart from elements.

@@ -40,6 +40,8 @@ pub(super) enum Task {
 pub(in crate::linux) struct Pair {
     /// The name of the host's end.
     pub(in crate::linux) name: String,
+    /// Its index: another pair may get the name.
+    pub(in crate::linux) index: u32,
     /// The addresses of the other end.
     pub(in crate::linux) addresses: Vec<IpAddr>,
 }
@@ -60,15 +62,21 @@ pub(super) fn job(
             }
         }
         let mut outcome = Ok(());
-        let mut gone = |pair: &Pair| {
+        let mut harmless = |pair: &Pair| {
             leaving.remove(&pair.name);
             flows.ask((!pair.addresses.is_empty()).then(|| Flows::Of(pair.addresses.clone())));
         };
         let begun = Instant::now();
-        watch(&socket, desk, &mut pairs, begun + GRACE, &mut gone);
+        watch(&socket, desk, &mut pairs, begun + GRACE, &mut harmless);
         for pair in &pairs {
-            outcome = outcome.and(put_aside(&mut socket, &pair.name));
-            gone(pair);
+            match put_aside(&mut socket, pair.index) {
+                Ok(()) => harmless(pair),
+                Err(error) => {
+                    // It is seen again, as one that should not be there; its addresses stay with it.
+                    leaving.remove(&pair.name);
+                    outcome = Err(error);
+                }
+            }
         }
         watch(&socket, desk, &mut pairs, begun + PATIENCE, &mut |_| ());
         if reap || !pairs.is_empty() {
@@ -79,13 +87,13 @@ pub(super) fn job(
 }
 
 /// Watches pairs go until a deadline, tells of each that went, and keeps those that did not.
-fn watch(socket: &Socket, desk: &Desk<Task>, pairs: &mut Vec<Pair>, deadline: Instant, gone: &mut dyn FnMut(&Pair)) {
+fn watch(socket: &Socket, desk: &Desk<Task>, pairs: &mut Vec<Pair>, deadline: Instant, tell: &mut dyn FnMut(&Pair)) {
     loop {
         pairs.retain(|pair| {
             // One that cannot be looked at is one that is left.
-            let left = !matches!(index_of(socket, &pair.name), Ok(None));
+            let left = index_of(socket, &pair.name).map_or(true, |index| index == Some(pair.index));
             if !left {
-                gone(pair);
+                tell(pair);
             }
             left
         });
@@ -97,8 +105,8 @@ fn watch(socket: &Socket, desk: &Desk<Task>, pairs: &mut Vec<Pair>, deadline: In
 }
 
 /// Makes a link of ours harmless, and marks it as one that is to be deleted.
-fn put_aside(socket: &mut Socket, name: &str) -> Result<(), HostError> {
-    let present = link(socket, name).map_err(|e| error::failed(&e))?;
+fn put_aside(socket: &mut Socket, index: u32) -> Result<(), HostError> {
+    let present = link(socket, index).map_err(|e| error::failed(&e))?;
     let Some(present) = present.filter(|link| link.group == LINK_GROUP) else { return Ok(()) };
     let down = LinkChange { up: Some(false), group: Some(REAP_GROUP), ..LinkChange::new(present.index) };
     ignoring_absence(socket.request(&down.set()))

@@ -28,8 +28,9 @@ pub(super) fn job(
     move |batch, _| {
         let sandboxes: Vec<SandboxId> = batch.iter().flat_map(|departure| departure.sandboxes.clone()).collect();
         let outcome = let_go(&files, &sandboxes);
-        sandboxes.iter().for_each(|sandbox| leaving.remove(&sandbox.short()));
+        // In this order: whoever finds a sandbox gone from the list and settles waits for its pairs.
         links.ask(batch.into_iter().flat_map(|departure| departure.pairs).map(Task::Pair));
+        sandboxes.iter().for_each(|sandbox| leaving.remove(&sandbox.short()));
         outcome
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -50,7 +51,9 @@ impl<T: Send + 'static> Worker<T> {
             .name(name.to_owned())
             .spawn(move || {
                 while let Some((batch, asked)) = theirs.take(linger) {
-                    let outcome = job(batch, &theirs);
+                    // Whoever waits for work that panicked must not wait for ever.
+                    let outcome = panic::catch_unwind(AssertUnwindSafe(|| job(batch, &theirs)));
+                    let outcome = outcome.unwrap_or_else(|_| Err(error::of(libc::EIO, "a deletion panicked")));
                     theirs.finish(asked, outcome);
                 }
             })
@@ -182,6 +185,13 @@ mod tests {
         worker.ask([()]);
         assert!(worker.settle(soon()).is_err());
         assert!(worker.settle(soon()).is_ok());
+    }
+
+    #[test]
+    fn a_job_that_panics_is_a_failure() {
+        let worker = Worker::start("test", Duration::ZERO, |_: Vec<()>, _: &Desk<()>| panic!("on purpose")).unwrap();
+        worker.ask([()]);
+        assert_eq!(worker.settle(soon()).unwrap_err().errno(), Some(libc::EIO));
     }
 
     #[test]

@@ -1,0 +1,39 @@
+//! What every interface of a sandbox has, whichever driver made it: its settings, its link-local addresses, and how its
+//! addresses are announced.
+
+use crate::drivers::advertise;
+use crate::error::Error;
+use crate::model::{Attachment, Endpoint, InterfaceSetting, NamespaceSource, Network, Sandbox};
+use crate::objects::{Address, Object, Objects, Place, Sysctl, Veth};
+
+/// Adds it to the objects of an endpoint, if its driver gave it an interface.
+pub(super) fn furnish(
+    objects: &mut Objects,
+    endpoint: &Endpoint,
+    attached: &Attachment,
+    network: &Network,
+    sandbox: Option<&Sandbox>,
+) -> Result<(), Error> {
+    let Some(veth) = interface(objects, attached) else { return Ok(()) };
+    objects.set(Veth { advertise: advertise::read(&network.spec.options)?, ..veth });
+    let (place, link) = (Place::Sandbox(attached.sandbox), &attached.ifname);
+    for prefix in &endpoint.spec.link_local {
+        objects.set(Address { place, link: link.clone(), prefix: *prefix });
+    }
+    let is_made = sandbox.is_some_and(|sandbox| sandbox.spec.namespace == NamespaceSource::New);
+    let has_ipv6 = endpoint.address(true).is_some() || endpoint.spec.link_local.iter().any(|a| a.addr().is_ipv6());
+    // In a namespace that was made for the sandbox, interfaces have no IPv6 to begin with.
+    if has_ipv6 || !is_made {
+        objects.set(Sysctl::ipv6(place, link, has_ipv6));
+    }
+    let settings = InterfaceSetting::read_all(&endpoint.spec.sysctls)?;
+    settings.iter().for_each(|setting| objects.set(setting.of(place, link)));
+    Ok(())
+}
+
+fn interface(objects: &Objects, attached: &Attachment) -> Option<Veth> {
+    objects.iter().find_map(|object| match object {
+        Object::Veth(veth) if veth.peer == attached.ifname => Some(veth.clone()),
+        _ => None,
+    })
+}

@@ -1,0 +1,157 @@
+//! What containers call each other: a function of the state, for whoever answers them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::state::State;
+use super::{files, gateway};
+use crate::files::NameServer;
+use crate::files::resolv_conf::{ContainerResolvConf, SingleLabels};
+use crate::model::{Endpoint, EndpointId, NamespaceSource, Network, NetworkId, Phase, Sandbox, SandboxId};
+
+/// The drivers whose networks know no names: those that connect nobody with anybody.
+const NAMELESS: [&str; 2] = ["host", "null"];
+
+/// Who is told what containers call each other.
+pub trait NameService: Send + Sync {
+    /// Makes known what `latest` returns, and returns when it is known. Called after every change; a failure is the service's
+    /// own to report, for what was changed stands.
+    fn publish(&self, latest: &dyn Fn() -> Names);
+}
+
+/// Who is called what, and who sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Names {
+    /// The networks of the sandboxes below.
+    pub networks: BTreeMap<NetworkId, NetworkNames>,
+    /// The sandboxes that have a resolver.
+    pub sandboxes: BTreeMap<SandboxId, SandboxNames>,
+}
+
+/// The names of one network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkNames {
+    /// Its name.
+    pub name: String,
+    /// What its endpoints are called; those without a name are left out.
+    pub endpoints: BTreeMap<EndpointId, EndpointNames>,
+}
+
+/// What an endpoint is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EndpointNames {
+    /// Its names, the one that its addresses lead back to first.
+    pub names: Vec<String>,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What one sandbox sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SandboxNames {
+    /// Its networks, the best gateway first.
+    pub networks: Vec<Seen>,
+    /// Whether it reaches beyond its networks.
+    pub external_access: bool,
+    /// The servers to ask for other names, reached from the sandbox; none means those of the host, reached from there.
+    pub servers: Option<Vec<NameServer>>,
+    /// What becomes of a name without dots that no network knows.
+    pub keeps_single_labels: bool,
+}
+
+/// A network as one sandbox sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The network.
+    pub network: NetworkId,
+    /// What this sandbox alone calls others on it: alias to name.
+    #[serde(default)]
+    pub links: BTreeMap<String, String>,
+}
+
+impl Names {
+    /// Returns the names that hold in a state. What is still being made has none yet.
+    pub fn of(state: &State) -> Self {
+        let mut names = Self::default();
+        for sandbox in state.sandboxes().filter(|sandbox| sandbox.phase != Phase::Creating) {
+            if wants_resolver(state, sandbox) && sandbox.spec.namespace != NamespaceSource::Later {
+                names.sandboxes.insert(sandbox.id, SandboxNames::of(state, sandbox));
+            }
+        }
+        for seen in names.sandboxes.values().flat_map(|sandbox| &sandbox.networks) {
+            names.networks.entry(seen.network).or_insert_with(|| NetworkNames::of(state, seen.network));
+        }
+        names
+    }
+}
+
+impl NetworkNames {
+    fn of(state: &State, id: NetworkId) -> Self {
+        let name = state.network(id).map(|network| network.spec.name.clone()).unwrap_or_default();
+        let endpoints = state.endpoints_of(id).filter(|endpoint| endpoint.phase != Phase::Creating);
+        let endpoints = endpoints.filter_map(|endpoint| Some((endpoint.id, EndpointNames::of(endpoint)?))).collect();
+        Self { name, endpoints }
+    }
+}
+
+impl EndpointNames {
+    /// Returns what an attached endpoint is called: last by the beginning of its sandbox's id, if by anything.
+    fn of(endpoint: &Endpoint) -> Option<Self> {
+        let attached = endpoint.attached.as_ref()?;
+        if endpoint.spec.dns_names.is_empty() {
+            return None;
+        }
+        let mut names = Vec::new();
+        for name in endpoint.spec.dns_names.iter().cloned().chain([attached.sandbox.short().to_string()]) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Some(Self { names, addresses: endpoint.addresses.iter().map(IpNet::addr).collect() })
+    }
+}
+
+impl SandboxNames {
+    fn of(state: &State, sandbox: &Sandbox) -> Self {
+        let ordered = gateway::ordered(state, sandbox.id);
+        let external_access = ordered.iter().any(|(endpoint, network)| leads_out(endpoint, network));
+        let networks = ordered
+            .iter()
+            .filter(|(_, network)| has_names(network))
+            .map(|(endpoint, network)| Seen {
+                network: network.id,
+                links: endpoint.spec.links.iter().cloned().collect(),
+            })
+            .collect();
+        let servers = Some(sandbox.spec.dns.name_servers.clone()).filter(|servers| !servers.is_empty());
+        // A file that cannot be understood was refused before the sandbox was made.
+        let keeps = |conf: ContainerResolvConf| conf.single_labels() == SingleLabels::Kept;
+        let keeps_single_labels = files::resolv_conf(state, sandbox).is_ok_and(keeps);
+        Self { networks, external_access, servers, keeps_single_labels }
+    }
+}
+
+/// Returns whether the sandboxes of a network know each other by name.
+pub fn has_names(network: &Network) -> bool {
+    !network.spec.config_only && !NAMELESS.contains(&network.spec.driver.as_str())
+}
+
+/// Returns whether a sandbox has a resolver: it was asked for, or a network of its has names. In the host's namespace there is
+/// none.
+pub fn wants_resolver(state: &State, sandbox: &Sandbox) -> bool {
+    let networks = || state.attached_to(sandbox.id).filter_map(|endpoint| state.network(endpoint.network));
+    sandbox.spec.namespace != NamespaceSource::Host
+        && sandbox.spec.resolver.unwrap_or_else(|| networks().any(|network| has_names(network)))
+}
+
+fn leads_out(endpoint: &Endpoint, network: &Network) -> bool {
+    let way_out = |v6| endpoint.address(v6).is_some() && network.way_out(v6).is_some();
+    has_names(network) && !network.spec.internal && (way_out(false) || way_out(true))
+}

@@ -1,0 +1,92 @@
+//! Writing the names down, and having them loaded.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pontoon_core::engine::HostError;
+use pontoon_core::engine::names::{NameService, Names};
+
+use super::document;
+use super::helper::Helper;
+
+/// Publishes the names of a run directory.
+pub(crate) struct Publisher {
+    run_dir: PathBuf,
+    helper: Helper,
+    wanted: AtomicU64,
+    done: Mutex<Done>,
+}
+
+/// What was published last, and how many wishes that fulfilled.
+#[derive(Default)]
+struct Done {
+    wishes: u64,
+    names: Option<Names>,
+}
+
+impl Publisher {
+    /// Makes a publisher for the calling thread's network namespace, whose helper is started by a command line.
+    pub(crate) fn new(run_dir: &Path, helper: &[OsString]) -> Result<Self, HostError> {
+        let helper = Helper::new(run_dir, helper).map_err(|error| HostError::Kernel {
+            errno: error.errno().unwrap_or_default(),
+            text: format!("finding this network namespace: {error}"),
+        })?;
+        Ok(Self { run_dir: run_dir.to_owned(), helper, wanted: AtomicU64::new(0), done: Mutex::default() })
+    }
+
+    fn write_and_tell(&self, done: &mut Done, names: Names) -> io::Result<()> {
+        let known = match done.names.take() {
+            Some(known) => known,
+            // What cannot be read is written anew.
+            None => super::read(&self.run_dir).unwrap_or_default(),
+        };
+        let nobody = names.sandboxes.is_empty();
+        if names != known {
+            write(&self.run_dir, &names)?;
+        } else if nobody {
+            done.names = Some(names);
+            return Ok(());
+        }
+        done.names = Some(names);
+        match nobody {
+            false => self.helper.ask_or_start().map(drop),
+            // It lets go of the last sandbox; if it is not there, it has.
+            true => self.helper.ask().map(drop).or(Ok(())),
+        }
+    }
+}
+
+impl NameService for Publisher {
+    fn publish(&self, latest: &dyn Fn() -> Names) {
+        let wish = self.wanted.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if done.wishes >= wish {
+            // Somebody who came later was faster, and published what this one would.
+            return;
+        }
+        done.wishes = self.wanted.load(Ordering::SeqCst);
+        let names = latest();
+        if let Err(error) = self.write_and_tell(&mut done, names) {
+            done.names = None;
+            tracing::warn!(%error, run_dir = %self.run_dir.display(), "containers may not find each other by name");
+        }
+    }
+}
+
+/// Writes the document in one step; without sandboxes there is none.
+fn write(run_dir: &Path, names: &Names) -> io::Result<()> {
+    let document = document(run_dir);
+    if names.sandboxes.is_empty() {
+        return fs::remove_file(document).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        });
+    }
+    let new = document.with_extension("json.new");
+    fs::write(&new, serde_json::to_vec(names)?)?;
+    fs::rename(new, document)
+}

@@ -1,0 +1,60 @@
+//! Sockets inside sandboxes: those on which they ask, and those through which others are asked for them.
+
+use std::io;
+use std::net::{SocketAddrV4, TcpListener, UdpSocket};
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use pontoon_dns::{Outgoing, Outlet, Reach, Sockets};
+use pontoon_netlink::netns::{Identity, Namespace, Visitor};
+
+use super::{RESOLVER_ADDRESS, RESOLVER_PORT};
+
+/// How many threads visit sandboxes; a visit takes microseconds.
+const VISITORS: NonZeroUsize = const { NonZeroUsize::new(4).expect("four is not zero") };
+
+/// The namespaces of a run directory's sandboxes, by the beginning of the sandbox's id. None is kept open.
+pub(super) struct Namespaces {
+    directory: PathBuf,
+    visitor: Visitor,
+}
+
+impl Namespaces {
+    pub(super) fn below(run_dir: &Path) -> io::Result<Self> {
+        let visitor = Visitor::new(VISITORS).map_err(io::Error::other)?;
+        Ok(Self { directory: run_dir.join("netns"), visitor })
+    }
+
+    /// Opens the sockets on which a sandbox asks, and says in which namespace they are.
+    pub(super) fn listen(&self, sandbox: &str) -> io::Result<(Sockets, Identity)> {
+        let namespace = self.open(sandbox)?;
+        let identity = namespace.identity().map_err(io::Error::other)?;
+        let address = SocketAddrV4::new(RESOLVER_ADDRESS, RESOLVER_PORT);
+        let bind = move || Ok(Sockets { udp: UdpSocket::bind(address)?, tcp: TcpListener::bind(address)? });
+        let sockets: io::Result<Sockets> = self.visitor.visit(&namespace, bind).map_err(io::Error::other)?;
+        Ok((sockets?, identity))
+    }
+
+    /// Returns which namespace a sandbox has now, if it has one.
+    pub(super) fn identity(&self, sandbox: &str) -> Option<Identity> {
+        self.open(sandbox).ok()?.identity().ok()
+    }
+
+    fn open(&self, sandbox: &str) -> io::Result<Namespace> {
+        Namespace::open(self.directory.join(sandbox)).map_err(io::Error::other)
+    }
+}
+
+impl Outlet for Namespaces {
+    fn open(&self, outgoing: &Outgoing) -> io::Result<OwnedFd> {
+        match outgoing.reach {
+            Reach::Host => outgoing.open_here(),
+            Reach::Sandbox => {
+                let namespace = self.open(outgoing.sandbox.as_str())?;
+                let outgoing = outgoing.clone();
+                self.visitor.visit(&namespace, move || outgoing.open_here()).map_err(io::Error::other)?
+            }
+        }
+    }
+}
