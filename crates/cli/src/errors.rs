@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use pontoon::{HostError, Kind, NetworkError, StoreError};
+use pontoon::{HostError, Kind, NetworkError, StoreError, with_causes};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -110,13 +110,7 @@ impl Failure {
 
     /// Returns the sentence with its causes.
     pub(crate) fn sentence(&self) -> String {
-        let mut text = self.error.to_string();
-        let mut cause = self.error.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
+        with_causes(&*self.error)
     }
 
     /// Returns what to do.

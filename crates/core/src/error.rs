@@ -12,6 +12,17 @@ use crate::model::{IdError, NameError, SettingError};
 use crate::objects::{Clash, Op};
 use crate::ports::PortError;
 
+/// Returns an error with everything that caused it, as one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text += &format!(": {deeper}");
+        cause = deeper.source();
+    }
+    text
+}
+
 /// What kind of error it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use pontoon_core::engine::Engine;
 use serde::{Deserialize, Serialize};
 
-use crate::{Controller, Error};
+use crate::{Controller, Error, with_causes};
 
 /// The answer of success.
 const SUCCESS: &str = "success";
@@ -163,16 +163,6 @@ impl Read for Timely<'_> {
 fn set_key(engine: &Engine, request: &KeyRequest) -> Result<(), Error> {
     let sandbox = engine.sandbox_of(&request.container)?;
     engine.set_key(sandbox.id, &request.key)
-}
-
-fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Asks whoever serves a socket to give a sandbox its namespace.

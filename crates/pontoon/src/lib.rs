@@ -51,7 +51,7 @@ pub use pontoon_core::engine::{
     ApplyError, Attach, Counters, Difference, EVENT_CAPACITY, Event, HostError, HostProfile, NetworkTarget,
     Quarantined, Repaired, Restored, StoreError, Subscription,
 };
-pub use pontoon_core::error::{EndpointError, Error, Kind, NetworkError, SandboxError};
+pub use pontoon_core::error::{EndpointError, Error, Kind, NetworkError, SandboxError, with_causes};
 pub use pontoon_core::files::{self, FileError};
 pub use pontoon_core::ipam::{DefaultPools, IpamError, PoolConfig, PoolStatus, derive_ula};
 pub use pontoon_core::model::label;

@@ -6,7 +6,6 @@ mod kernel;
 mod subnets;
 mod support;
 
-use std::error::Error as _;
 use std::net::IpAddr;
 
 use expect_test::{Expect, expect};
@@ -51,12 +50,7 @@ fn told(world: &World, controller: &Controller, cases: &[Case<'_>]) -> String {
 
 /// Returns an error's kind, its words and those of its causes.
 fn words(error: &Error) -> String {
-    let mut words = format!("{:?}: {error}", error.kind());
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        words += &format!(": {deeper}");
-        cause = deeper.source();
-    }
+    let words = format!("{:?}: {}", error.kind(), pontoon::with_causes(error));
     words.split_inclusive([' ', '"']).map(nameless).collect()
 }
 

@@ -123,12 +123,7 @@ fn settings_that_the_kernel_refuses_leave_nothing() {
         ] {
             let joins = [(&network, EndpointSpec::new("box").sysctl(text))];
             let Err(error) = attach(controller, SandboxSpec::new("box"), &joins) else { panic!("{text} was taken") };
-            let mut told = error.to_string();
-            let mut cause = std::error::Error::source(&error);
-            while let Some(deeper) = cause {
-                told += &format!(": {deeper}");
-                cause = deeper.source();
-            }
+            let told = pontoon::with_causes(&error);
             assert!(told.contains(said), "{told}");
             assert_eq!(error.kind(), Kind::Invalid, "{told}");
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pontoon::{
     Attach, Config, Controller, EndpointSpec, KeyRequest, Kind, NamespaceSource, NetworkSpec, NetworkTarget, Sandbox,
-    SandboxSpec, send_key,
+    SandboxSpec, send_key, with_causes,
 };
 use pontoon_testkit::{Feature, ip_json, isolated, require, run};
 
@@ -69,16 +69,6 @@ fn waiting(controller: &Controller) -> Sandbox {
     let network = NetworkTarget::create_if_missing(NetworkSpec::new("front").ipv6(true));
     let sandbox = SandboxSpec::new("web").namespace(NamespaceSource::Later).publish("8080:80".parse().unwrap());
     controller.attach(Attach { sandbox, endpoints: vec![(network, EndpointSpec::new("web"))] }).expect("attaches")
-}
-
-fn with_causes(error: &pontoon::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn pairs() -> usize {

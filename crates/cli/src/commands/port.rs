@@ -4,6 +4,7 @@ use clap::Args;
 use pontoon::{Controller, PortBinding, Sandbox};
 use serde::Serialize;
 
+use super::sandbox::chosen;
 use crate::context::Context;
 use crate::errors::{Failure, Outcome};
 use crate::output;
@@ -50,10 +51,7 @@ impl Port {
     }
 
     fn rows(&self, controller: &Controller) -> Result<Vec<Row>, Failure> {
-        let sandboxes = match &self.sandbox {
-            Some(name) => vec![controller.find_sandbox(name)?],
-            None => controller.sandboxes(),
-        };
+        let sandboxes = chosen(controller, self.sandbox.as_deref())?;
         let mut rows = Vec::new();
         for sandbox in &sandboxes {
             let name = &sandbox.info()?.spec.name;

@@ -45,6 +45,7 @@ pub fn of(state: &State, sandbox: SandboxId) -> Gateways {
     Gateways { v4: first(false), v6: first(true) }
 }
 
-fn leads_out(endpoint: &Endpoint, network: &Network, v6: bool) -> bool {
+/// Returns whether a network can be a sandbox's way out, for a family.
+pub(super) fn leads_out(endpoint: &Endpoint, network: &Network, v6: bool) -> bool {
     endpoint.address(v6).is_some() && network.way_out(v6).is_some()
 }

@@ -12,9 +12,6 @@ use crate::files::NameServer;
 use crate::files::resolv_conf::{ContainerResolvConf, SingleLabels};
 use crate::model::{Endpoint, EndpointId, NamespaceSource, Network, NetworkId, Phase, Sandbox, SandboxId};
 
-/// The drivers whose networks know no names: those that connect nobody with anybody.
-const NAMELESS: [&str; 2] = ["host", "null"];
-
 /// Who is told what containers call each other.
 pub trait NameService: Send + Sync {
     /// Makes known what `latest` returns, and returns when it is known. Called after every change; a failure is the service's
@@ -121,7 +118,12 @@ impl EndpointNames {
 impl SandboxNames {
     fn of(state: &State, sandbox: &Sandbox) -> Self {
         let ordered = gateway::ordered(state, sandbox.id);
-        let external_access = ordered.iter().any(|(endpoint, network)| leads_out(endpoint, network));
+        let beyond = |v6| {
+            ordered
+                .iter()
+                .any(|(endpoint, network)| !network.spec.internal && gateway::leads_out(endpoint, network, v6))
+        };
+        let external_access = beyond(false) || beyond(true);
         let networks = ordered
             .iter()
             .filter(|(_, network)| has_names(network))
@@ -138,9 +140,9 @@ impl SandboxNames {
     }
 }
 
-/// Returns whether the sandboxes of a network know each other by name.
+/// Returns whether the sandboxes of a network know each other by name: there are addresses that a name could stand for.
 pub fn has_names(network: &Network) -> bool {
-    !network.spec.config_only && !NAMELESS.contains(&network.spec.driver.as_str())
+    !network.pools.is_empty()
 }
 
 /// Returns whether a sandbox has a resolver: it was asked for, or a network of its has names. In the host's namespace there is
@@ -149,9 +151,4 @@ pub fn wants_resolver(state: &State, sandbox: &Sandbox) -> bool {
     let networks = || state.attached_to(sandbox.id).filter_map(|endpoint| state.network(endpoint.network));
     sandbox.spec.namespace != NamespaceSource::Host
         && sandbox.spec.resolver.unwrap_or_else(|| networks().any(|network| has_names(network)))
-}
-
-fn leads_out(endpoint: &Endpoint, network: &Network) -> bool {
-    let way_out = |v6| endpoint.address(v6).is_some() && network.way_out(v6).is_some();
-    has_names(network) && !network.spec.internal && (way_out(false) || way_out(true))
 }

@@ -100,6 +100,14 @@ impl EndpointSpec {
     }
 }
 
+/// Returns whether an address is of 169.254.0.0/16 (RFC 3927) or fe80::/10 (RFC 4291 section 2.5.6).
+pub fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
 /// Returns a link-local address with the length of its family's link: `169.254.0.0/16` or `fe80::/64`.
 pub fn on_link(address: IpAddr) -> IpNet {
     let length = if address.is_ipv6() { 64 } else { 16 };

@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use pontoon_core::engine::HostError;
-use pontoon_core::model::{IfName, MacAddr, SandboxId};
+use pontoon_core::model::{IfName, MacAddr, SandboxId, is_link_local};
 use pontoon_core::objects::{Advertise, Object, Op, Place, Veth};
 use pontoon_netlink::Request;
 use pontoon_netlink::netns::Visitor;
@@ -108,7 +108,8 @@ impl Run<'_> {
     }
 }
 
-/// Returns the addresses that steps give to an interface.
+/// Returns the addresses that steps give to an interface. Link-local ones are announced by nobody: whoever takes one asks first
+/// (RFC 3927 section 2.4).
 fn given(ops: &[Op], veth: &Veth) -> Vec<IpAddr> {
     let place = Place::Sandbox(veth.sandbox);
     ops.iter()
@@ -118,14 +119,6 @@ fn given(ops: &[Op], veth: &Veth) -> Vec<IpAddr> {
         })
         .filter(|address| !is_link_local(*address))
         .collect()
-}
-
-/// Those are announced by nobody: whoever takes one asks first (RFC 3927 section 2.4).
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
 }
 
 /// Announces once, inside the sandbox.

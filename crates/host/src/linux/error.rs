@@ -1,9 +1,9 @@
 //! The kernel's refusals in the words of the engine.
 
-use std::error::Error as _;
 use std::io;
 
 use pontoon_core::engine::HostError;
+use pontoon_core::error::with_causes;
 use pontoon_netlink::nft::TransactionError;
 use pontoon_netlink::{Error, Refusal, errno_name};
 
@@ -21,13 +21,7 @@ pub(super) fn failed(error: &Error) -> HostError {
 
 /// A failure while doing `what`, with everything that caused it.
 pub(super) fn because(what: &str, error: &Error) -> HostError {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        text += &format!(": {deeper}");
-        cause = deeper.source();
-    }
-    kernel(what, error.errno(), text)
+    kernel(what, error.errno(), with_causes(error))
 }
 
 /// A refused nftables transaction; `refusal` is the one that matters, if it is known.

@@ -155,8 +155,12 @@ pub(super) fn basis(namespace: &NamespaceSource) -> Result<Basis, HostError> {
     })
 }
 
-/// Reads the file that names the servers really asked.
-pub(super) fn name_servers() -> Result<Origin, HostError> {
+/// Reads the file that names the servers which the host really asks: not that of a stub. A host without one has an empty file.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn name_servers() -> Result<Origin, HostError> {
     let etc = read(Path::new(resolv_conf::ETC))?;
     let source = resolv_conf::source(etc.as_deref());
     let really = if source == resolv_conf::ETC { None } else { read(Path::new(source))? };

@@ -54,6 +54,8 @@ use pontoon_netlink::netns::Visitor;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 
+pub use files::name_servers;
+
 use advertise::Announcer;
 use firewall::{Firewall, forget_flows};
 use held::HeldPorts;
@@ -135,6 +137,7 @@ impl LinuxHost {
         let host = Self::open_read_only(config)?;
         raise_file_limit();
         host.files.make_directories()?;
+        host.files.remove_stray_records()?;
         host.reaper.reap();
         Ok(host)
     }

@@ -59,11 +59,11 @@ impl Files {
                 .create(directory)
                 .map_err(|e| error::io(&format!("making the directory {}", directory.display()), &e))?;
         }
-        self.remove_stray_records()
+        Ok(())
     }
 
     /// A crash between record and namespace leaves a record that means nothing.
-    fn remove_stray_records(&self) -> Result<(), HostError> {
+    pub(super) fn remove_stray_records(&self) -> Result<(), HostError> {
         let failed = |e: io::Error| error::io(&format!("clearing the directory {}", self.sandboxes.display()), &e);
         for entry in fs::read_dir(&self.sandboxes).map_err(failed)? {
             let entry = entry.map_err(failed)?;

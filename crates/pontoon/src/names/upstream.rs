@@ -5,22 +5,26 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use pontoon_core::engine::names::SandboxNames;
 use pontoon_core::files::NameServer;
-use pontoon_core::files::resolv_conf::{ETC, ResolvConf, source};
+use pontoon_core::files::resolv_conf::ResolvConf;
 use pontoon_dns::{Reach, Server};
+use pontoon_host::linux::name_servers;
+
+use crate::Error;
 
 /// The port of name servers.
 const DNS: u16 = 53;
 
 /// Returns the name servers of the host, as its file says now; none without a file.
 pub(super) fn of_host() -> Vec<NameServer> {
-    let etc = fs::read_to_string(ETC).ok();
-    let path = source(etc.as_deref());
-    let text = if path == ETC { etc } else { fs::read_to_string(path).ok() };
-    let conf = ResolvConf::parse(&text.unwrap_or_default(), path);
-    conf.map(|conf| conf.name_servers().to_vec()).unwrap_or_else(|error| {
+    read().unwrap_or_else(|error| {
         tracing::warn!(%error, "the host's name servers are not known");
         Vec::new()
     })
+}
+
+fn read() -> Result<Vec<NameServer>, Error> {
+    let origin = name_servers()?;
+    Ok(ResolvConf::parse(&origin.text, &origin.path)?.name_servers().to_vec())
 }
 
 /// Returns the servers that a sandbox's resolver asks, in order.

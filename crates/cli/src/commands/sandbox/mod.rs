@@ -8,9 +8,10 @@ mod ls;
 mod rm;
 
 use clap::Subcommand;
+use pontoon::Controller;
 
 use crate::context::Context;
-use crate::errors::Outcome;
+use crate::errors::{Failure, Outcome};
 
 /// Manage sandboxes: the network stacks of containers
 #[derive(Debug, Subcommand)]
@@ -37,4 +38,12 @@ impl Sandbox {
             Self::Exec(command) => command.run(context),
         }
     }
+}
+
+/// Returns the sandbox of a name or id, or all of them without one.
+pub(super) fn chosen(controller: &Controller, name: Option<&str>) -> Result<Vec<pontoon::Sandbox>, Failure> {
+    Ok(match name {
+        Some(name) => vec![controller.find_sandbox(name)?],
+        None => controller.sandboxes(),
+    })
 }

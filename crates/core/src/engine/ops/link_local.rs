@@ -1,12 +1,10 @@
 //! Which link-local addresses an endpoint may have.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use crate::engine::Draft;
 use crate::error::EndpointError;
-use crate::model::{Endpoint, EndpointSpec, InterfaceSetting, NetworkId, SandboxId};
+use crate::model::{Endpoint, EndpointSpec, InterfaceSetting, NetworkId, SandboxId, is_link_local};
 
 /// Checks those of a new endpoint against each other and against those of its network.
 pub(super) fn check(
@@ -52,11 +50,4 @@ pub(super) fn check_join(draft: &Draft<'_>, endpoint: &Endpoint, sandbox: Sandbo
 fn has(endpoint: &Endpoint, prefix: IpNet) -> bool {
     let own = endpoint.spec.link_local.iter().chain(&endpoint.addresses);
     own.into_iter().any(|other| other.addr() == prefix.addr())
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
 }

@@ -131,7 +131,8 @@ impl Engine {
     /// # Errors
     ///
     /// [`SandboxError::EmptyKey`], [`SandboxError::NotFound`], a path that is no network namespace or the host's own, a host
-    /// port that is taken meanwhile, or a host that refuses. The sandbox then waits for its namespace as before.
+    /// port that is taken meanwhile, or a host that refuses. The sandbox then waits for
+    /// a namespace, also if it had one: that was given up before.
     pub fn set_key(&self, id: SandboxId, path: &str) -> Result<(), Error> {
         let _span = info_span!("libnetwork.Sandbox.SetKey", sid = %id).entered();
         if path.is_empty() {
