@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use pontoon::{EndpointSpec, IfName, MacAddr, PortSpec, on_link};
+use pontoon::{EndpointSpec, IfName, MacAddr, PortSpec, StaticRoute, on_link};
 
 /// Reads `KEY=VALUE`.
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
@@ -36,6 +36,15 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
 pub(crate) fn named_address(text: &str) -> Result<(String, IpAddr), String> {
     let (name, value) = key_value(text).map_err(|_| "write NAME=ADDRESS".to_owned())?;
     Ok((name, address(&value)?))
+}
+
+/// Reads `PREFIX[,NEXTHOP]`.
+pub(crate) fn static_route(text: &str) -> Result<StaticRoute, String> {
+    let (to, via) = match text.split_once(',') {
+        Some((to, via)) => (to, Some(address(via)?)),
+        None => (text, None),
+    };
+    Ok(StaticRoute { to: subnet(to)?, via })
 }
 
 /// Several published ports separated by commas.

@@ -277,6 +277,42 @@ fn names() {
 }
 
 #[test]
+fn routes() {
+    isolated(|| {
+        ok(&["network", "create", "there", "--subnet", "10.2.0.0/24"]);
+        let front = ["network", "create", "front", "--subnet", "10.1.0.0/24", "--route"];
+        for (route, expected) in [
+            (
+                "10.20.0.0",
+                expect![
+                    "error: invalid value '10.20.0.0' for '--route <PREFIX[,NEXTHOP]>': 10.20.0.0 is not a subnet, write ADDRESS/LENGTH such as 10.1.0.0/16"
+                ],
+            ),
+            (
+                "10.20.0.0/16,there",
+                expect![
+                    "error: invalid value '10.20.0.0/16,there' for '--route <PREFIX[,NEXTHOP]>': there is not an IP address"
+                ],
+            ),
+            (
+                "10.20.0.0/16,10.2.0.1",
+                expect![
+                    "error: invalid route to 10.20.0.0/16: the next hop 10.2.0.1 is in none of the network's subnets"
+                ],
+            ),
+            (
+                "0.0.0.0/0,10.1.0.9",
+                expect![
+                    "error: invalid route to 0.0.0.0/0: the way out is that of the gateway, which --gateway and gateway priorities choose"
+                ],
+            ),
+        ] {
+            mistake(&[&front[..], &[route]].concat(), 2, &expected);
+        }
+    });
+}
+
+#[test]
 fn exhaustion() {
     isolated(|| {
         ok(&["network", "create", "tiny", "--subnet", "10.7.0.0/30"]);

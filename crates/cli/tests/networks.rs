@@ -42,6 +42,28 @@ fn networks_are_listed_and_inspected() {
 }
 
 #[test]
+fn networks_have_static_routes() {
+    isolated(|| {
+        let front = ["network", "create", "front", "--subnet", "10.1.0.0/24", "--internal"];
+        ok(&[&front[..], &["--route", "10.20.0.0/16,10.1.0.9", "--route", "10.30.0.0/16"]].concat());
+        let network = &json(&["network", "inspect", "front"])[0];
+        let routes = serde_json::json!([
+            { "Destination": "10.20.0.0/16", "Gateway": "10.1.0.9" },
+            { "Destination": "10.30.0.0/16" },
+        ]);
+        assert_eq!(network["Routes"], routes);
+        shows(
+            &["run", "--network", "front", "--", "ip", "route"],
+            &expect![[r#"
+                10.1.0.0/24 dev eth0 proto kernel scope link src 10.1.0.2 
+                10.20.0.0/16 via 10.1.0.9 dev eth0 proto 112 
+                10.30.0.0/16 dev eth0 proto 112 scope link 
+            "#]],
+        );
+    });
+}
+
+#[test]
 fn networks_are_removed_and_pruned() {
     isolated(|| {
         for name in ["a", "b", "c"] {

@@ -28,6 +28,8 @@ pub struct EndpointInfo {
     pub sandbox: Option<SandboxId>,
     /// Its interface's name inside the sandbox.
     pub ifname: Option<IfName>,
+    /// Whether it was made because nothing else leads out of its sandbox.
+    pub automatic: bool,
     /// Its MAC address.
     pub mac: MacAddr,
     /// Its addresses, IPv4 first.
@@ -65,16 +67,15 @@ impl Endpoint {
     ///
     /// [`crate::EndpointError::NotFound`] if it is gone.
     pub fn info(&self) -> Result<EndpointInfo, Error> {
-        let state = self.engine.snapshot();
         let record = self.record()?;
-        let network = state.network(record.network).filter(|_| record.attached.is_some());
-        let gateway = |v6| network.filter(|_| record.address(v6).is_some()).and_then(|network| network.way_out(v6));
+        let gateway = |v6| record.attached.as_ref()?.routing.gateway(v6);
         Ok(EndpointInfo {
             id: record.id,
             name: record.spec.name.clone(),
             network: record.network,
             sandbox: record.attached.as_ref().map(|attached| attached.sandbox),
             ifname: record.attached.as_ref().map(|attached| attached.ifname.clone()),
+            automatic: record.automatic,
             mac: record.mac,
             addresses: record.addresses.clone(),
             gateway4: gateway(false),

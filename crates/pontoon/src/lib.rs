@@ -48,8 +48,8 @@ pub use pontoon_core::drivers::{
 };
 pub use pontoon_core::engine::gateway::Gateways;
 pub use pontoon_core::engine::{
-    ApplyError, Attach, Counters, Difference, EVENT_CAPACITY, Event, HostError, HostProfile, NetworkTarget,
-    Quarantined, Repaired, Restored, StoreError, Subscription,
+    ApplyError, Attach, Counters, Difference, EVENT_CAPACITY, Event, GATEWAY_NETWORK, HostError, HostProfile,
+    NetworkTarget, Quarantined, Repaired, Restored, StoreError, Subscription,
 };
 pub use pontoon_core::error::{EndpointError, Error, Kind, NetworkError, SandboxError, with_causes};
 pub use pontoon_core::files::{self, FileError};
@@ -58,7 +58,8 @@ pub use pontoon_core::model::label;
 pub use pontoon_core::model::{Endpoint as EndpointRecord, Network as NetworkRecord, Sandbox as SandboxRecord};
 pub use pontoon_core::model::{
     EndpointId, EndpointSpec, IfName, IpamSpec, Labels, MacAddr, Mtu, NameError, NamespaceSource, NetworkId,
-    NetworkPool, NetworkSpec, Options, Owner, PoolSpec, PortBinding, SandboxId, SandboxSpec, SettingError, on_link,
+    NetworkPool, NetworkSpec, Options, Owner, PoolSpec, PortBinding, Routing, SandboxId, SandboxSpec, SettingError,
+    StaticRoute, WayOut, on_link,
 };
 pub use pontoon_core::objects;
 pub use pontoon_core::ports::{HostPort, PortError, PortProto, PortRange, PortSpec};

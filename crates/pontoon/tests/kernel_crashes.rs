@@ -34,6 +34,7 @@ use pontoon_host::store::DiskStore;
 use pontoon_testkit::{Feature, First, Gate, TestEnvironment, isolated, require};
 use rustix::process::{Signal, getpid, kill_process};
 use support::picture::Picture;
+use support::wire::Wire;
 use support::{SCENARIOS, Scenario, forget_settings, lasting};
 
 const RUN: &str = "/run/pontoon";
@@ -82,7 +83,7 @@ fn store() -> DiskStore {
 
 fn open(host: Arc<dyn Host>, store: Arc<dyn Store>) -> Controller {
     let builder = Controller::builder(Config::new("unused")).host(host).store(store);
-    builder.environment(Arc::new(TestEnvironment::new(7))).open().expect("the controller opens")
+    builder.environment(Arc::new(TestEnvironment::new(7))).driver(Wire).open().expect("the controller opens")
 }
 
 /// The child; without an errand there is nothing to do.
@@ -139,7 +140,7 @@ fn files() -> BTreeMap<PathBuf, Vec<u8>> {
 fn foreseen(at: &str) -> Vec<Op> {
     let before = (Picture::take(Path::new(RUN)), files());
     let config = Config::new(STATE).run_dir(RUN).read_only();
-    let controller = Controller::builder(config).environment(Arc::new(TestEnvironment::new(7))).open();
+    let controller = Controller::builder(config).environment(Arc::new(TestEnvironment::new(7))).driver(Wire).open();
     let controller = controller.unwrap_or_else(|error| panic!("{at}: {error}"));
     let pending = controller.pending().expect("the host can be read");
     assert!(pending.unclean, "{at}");

@@ -17,6 +17,7 @@ use pontoon_host::linux::{LinuxConfig, LinuxHost, Point as Moment};
 use pontoon_host::store::{MemoryStore, Point};
 use pontoon_testkit::{Feature, TestEnvironment, isolated, require};
 use support::picture::Picture;
+use support::wire::Wire;
 use support::{SCENARIOS, Scenario, forget_settings};
 
 const RUN: &str = "/run/pontoon";
@@ -64,7 +65,8 @@ impl World {
         let host = host.with_probe(Arc::new(move |moment| probe.pass(moment)));
         let store = MemoryStore::new();
         let builder = Controller::builder(Config::new("unused")).host(Arc::new(host)).store(Arc::new(store.clone()));
-        let controller = builder.environment(Arc::new(TestEnvironment::new(7))).open().expect("the controller opens");
+        let controller =
+            builder.environment(Arc::new(TestEnvironment::new(7))).driver(Wire).open().expect("the controller opens");
         (scenario.before)(&controller);
         Self { fuse, store, controller }
     }

@@ -10,3 +10,5 @@ mod nat;
 mod ports;
 #[path = "packets/reach.rs"]
 mod reach;
+#[path = "packets/way_out.rs"]
+mod way_out;

@@ -11,4 +11,4 @@ pub use environment::TestEnvironment;
 pub use fake::{Crash, FakeHost, Snapshot, crashes};
 pub use gate::{First, Gate};
 pub use kernel::{Feature, require};
-pub use namespace::{ip_json, isolated, nft_json, run};
+pub use namespace::{ip_json, is_isolated, isolated, nft_json, run};

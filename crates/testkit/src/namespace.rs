@@ -24,7 +24,7 @@ const GUARD: &str = "PONTOON_ISOLATED";
 ///
 /// If the test fails inside, with its output, or if the namespaces cannot be made.
 pub fn isolated(test: impl FnOnce()) {
-    if env::var_os(GUARD).is_some() {
+    if is_isolated() {
         furnish();
         test();
         return;
@@ -41,6 +41,11 @@ pub fn isolated(test: impl FnOnce()) {
     for line in stdout.lines().filter(|line| line.contains("MISSING ") || line.contains("COUNT ")) {
         println!("{line}");
     }
+}
+
+/// Returns whether this is the inside of [`isolated`]: elsewhere a program that changes networks would change the machine's own.
+pub fn is_isolated() -> bool {
+    env::var_os(GUARD).is_some()
 }
 
 /// Runs a program and returns what it printed.

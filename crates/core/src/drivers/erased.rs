@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Driver, EndpointView, NetworkView, OptionError, Traits};
 use crate::engine::HostProfile;
-use crate::model::{Network, Options};
+use crate::model::{Endpoint, Network, Options, Routing};
 use crate::objects::Objects;
 
 /// A [`Driver`] whose options' type is hidden. Implemented for every driver; not for implementing by hand.
@@ -25,6 +25,8 @@ pub trait ErasedDriver: Send + Sync {
     fn traits(&self) -> Traits;
     /// See [`Driver::host_binding`]; none if the options cannot be read.
     fn host_binding(&self, network: &Network) -> Option<IpAddr>;
+    /// See [`Driver::routing`].
+    fn routing(&self, network: &Network, endpoint: &Endpoint) -> Result<Routing, OptionError>;
     /// See [`Driver::interface_prefix`].
     fn interface_prefix(&self, network: &Network) -> Result<String, OptionError>;
 }
@@ -72,6 +74,10 @@ impl<D: Driver> ErasedDriver for D {
 
     fn host_binding(&self, network: &Network) -> Option<IpAddr> {
         parse::<D>(network).ok().and_then(|config| Driver::host_binding(self, &config))
+    }
+
+    fn routing(&self, network: &Network, endpoint: &Endpoint) -> Result<Routing, OptionError> {
+        Ok(Driver::routing(self, &NetworkView { network, config: &parse::<D>(network)? }, endpoint))
     }
 
     fn interface_prefix(&self, network: &Network) -> Result<String, OptionError> {

@@ -10,6 +10,7 @@ mod null;
 mod options;
 mod view;
 
+pub(crate) use bridge::gateway_network;
 pub use bridge::{Bridge, BridgeConfig, BridgeDriverConfig};
 pub use erased::ErasedDriver;
 pub use host::Host;
@@ -25,7 +26,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::HostProfile;
-use crate::model::Options;
+use crate::model::{Endpoint, Options, Routing};
 use crate::objects::Objects;
 
 /// What one kind of network looks like on a host. Pure: values in, data out.
@@ -70,6 +71,12 @@ pub trait Driver: Send + Sync {
     /// Returns the host's address that ports are published on which name none; all addresses otherwise.
     fn host_binding(&self, _config: &Self::Config) -> Option<IpAddr> {
         None
+    }
+
+    /// Returns where an endpoint leads that joins a sandbox: unless the driver says something else, to its pools' gateways and
+    /// by the network's static routes.
+    fn routing(&self, network: &NetworkView<'_, Self::Config>, endpoint: &Endpoint) -> Routing {
+        Routing::of(network.network, endpoint)
     }
 
     /// Returns the prefix of the names of its interfaces inside sandboxes.

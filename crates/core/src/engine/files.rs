@@ -64,7 +64,7 @@ fn hosts(state: &State, sandbox: &Sandbox) -> Result<String, Error> {
         }
     }
     let endpoints = gateway::ordered(state, sandbox.id);
-    let addresses = endpoints.iter().flat_map(|(endpoint, _)| &endpoint.addresses);
+    let addresses = endpoints.iter().filter(|(endpoint, _)| !endpoint.automatic).flat_map(|(one, _)| &one.addresses);
     let own: Result<Vec<HostEntry>, FileError> = addresses.map(|address| own(spec, address.addr())).collect();
     Ok(Hosts { ipv6: sandbox.basis.ipv6, extra, own: own? }.to_string())
 }
@@ -80,7 +80,7 @@ fn gateway_addresses(state: &State, sandbox: &Sandbox) -> Vec<IpAddr> {
     let gateways = gateway::of(state, sandbox.id);
     let address = |v6| {
         let endpoint = gateways.of(v6).and_then(|id| state.endpoint(id))?;
-        state.network(endpoint.network)?.way_out(v6)
+        endpoint.attached.as_ref()?.routing.gateway(v6)
     };
     [false, true].into_iter().filter_map(address).collect()
 }

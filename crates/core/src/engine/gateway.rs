@@ -22,16 +22,17 @@ impl Gateways {
     }
 }
 
-/// Returns a sandbox's endpoints, the best gateway first: higher priority, networks that lead out, more families that do,
-/// then the network's name.
+/// Returns a sandbox's endpoints, the best gateway first: higher priority, those that somebody asked for, networks that lead
+/// out, more families that do, then the network's name.
 pub fn ordered(state: &State, sandbox: SandboxId) -> Vec<(Arc<Endpoint>, Arc<Network>)> {
     let mut endpoints: Vec<_> = state
         .attached_to(sandbox)
         .filter_map(|endpoint| Some((endpoint.clone(), state.network(endpoint.network)?.clone())))
         .collect();
     endpoints.sort_by_cached_key(|(endpoint, network)| {
-        let families = [false, true].into_iter().filter(|v6| leads_out(endpoint, network, *v6)).count();
-        (Reverse(endpoint.spec.priority), network.spec.internal, Reverse(families), network.spec.name.clone())
+        let families = [false, true].into_iter().filter(|v6| endpoint.leads_out(*v6)).count();
+        let name = network.spec.name.clone();
+        (Reverse(endpoint.spec.priority), endpoint.automatic, network.spec.internal, Reverse(families), name)
     });
     endpoints
 }
@@ -39,13 +40,6 @@ pub fn ordered(state: &State, sandbox: SandboxId) -> Vec<(Arc<Endpoint>, Arc<Net
 /// Returns the gateways of a sandbox.
 pub fn of(state: &State, sandbox: SandboxId) -> Gateways {
     let endpoints = ordered(state, sandbox);
-    let first = |v6| {
-        endpoints.iter().find(|(endpoint, network)| leads_out(endpoint, network, v6)).map(|(endpoint, _)| endpoint.id)
-    };
+    let first = |v6| endpoints.iter().find(|(endpoint, _)| endpoint.leads_out(v6)).map(|(endpoint, _)| endpoint.id);
     Gateways { v4: first(false), v6: first(true) }
-}
-
-/// Returns whether a network can be a sandbox's way out, for a family.
-pub(super) fn leads_out(endpoint: &Endpoint, network: &Network, v6: bool) -> bool {
-    endpoint.address(v6).is_some() && network.way_out(v6).is_some()
 }

@@ -1,10 +1,10 @@
-//! What every interface of a sandbox has, whichever driver made it: its settings, its link-local addresses, and how its
-//! addresses are announced.
+//! What every interface of a sandbox has, whichever driver made it: its settings, its link-local addresses, its static
+//! routes, and how its addresses are announced.
 
 use crate::drivers::advertise;
 use crate::error::Error;
-use crate::model::{Attachment, Endpoint, InterfaceSetting, NamespaceSource, Network, Sandbox};
-use crate::objects::{Address, Object, Objects, Place, Sysctl, Veth};
+use crate::model::{Attachment, Endpoint, InterfaceSetting, NamespaceSource, Network, Sandbox, StaticRoute};
+use crate::objects::{Address, Object, Objects, Place, Route, Sysctl, Veth};
 
 /// Adds it to the objects of an endpoint, if its driver gave it an interface.
 pub(super) fn furnish(
@@ -19,6 +19,9 @@ pub(super) fn furnish(
     let (place, link) = (Place::Sandbox(attached.sandbox), &attached.ifname);
     for prefix in &endpoint.spec.link_local {
         objects.set(Address { place, link: link.clone(), prefix: *prefix });
+    }
+    for StaticRoute { to, via } in &attached.routing.routes {
+        objects.set(Route { place, to: *to, via: *via, link: link.clone() });
     }
     let is_made = sandbox.is_some_and(|sandbox| sandbox.spec.namespace == NamespaceSource::New);
     let has_ipv6 = endpoint.address(true).is_some() || endpoint.spec.link_local.iter().any(|a| a.addr().is_ipv6());

@@ -31,7 +31,7 @@ pub use codec::Quarantined;
 pub use draft::Draft;
 pub use events::Event;
 pub use host::{ApplyError, Counters, Host, HostError, HostProfile, Observe, Query};
-pub use ops::{Attach, Attached, NetworkTarget};
+pub use ops::{Attach, Attached, GATEWAY_NETWORK, NetworkTarget};
 pub use restore::{Difference, Repaired, Restored};
 pub use state::{Claim, Debt, LedgerEntry, Record, RecordKey, State};
 pub use store::{Batch, Store, StoreError};

@@ -118,15 +118,11 @@ impl EndpointNames {
 impl SandboxNames {
     fn of(state: &State, sandbox: &Sandbox) -> Self {
         let ordered = gateway::ordered(state, sandbox.id);
-        let beyond = |v6| {
-            ordered
-                .iter()
-                .any(|(endpoint, network)| !network.spec.internal && gateway::leads_out(endpoint, network, v6))
-        };
+        let beyond = |v6| ordered.iter().any(|(endpoint, network)| !network.spec.internal && endpoint.leads_out(v6));
         let external_access = beyond(false) || beyond(true);
         let networks = ordered
             .iter()
-            .filter(|(_, network)| has_names(network))
+            .filter(|(endpoint, network)| !endpoint.automatic && has_names(network))
             .map(|(endpoint, network)| Seen {
                 network: network.id,
                 links: endpoint.spec.links.iter().cloned().collect(),

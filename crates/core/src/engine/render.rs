@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
 use super::draft::Draft;
 use super::files;
 use super::names;
@@ -12,7 +10,7 @@ use super::{gateway, interface};
 use crate::drivers::{EndpointView, NetworkView, Registry};
 use crate::error::{Error, NetworkError};
 use crate::firewall::lower;
-use crate::model::{EndpointId, NamespaceSource, Network, NetworkId, SandboxId};
+use crate::model::{EndpointId, NamespaceSource, Network, NetworkId, SandboxId, StaticRoute};
 use crate::objects::{Key, Namespace, Object, Objects, Op, Place, Plan, RESOLVER_PORT, Redirect, Route};
 
 /// A part of the state that contributes objects.
@@ -162,23 +160,13 @@ fn sandbox_objects(state: &State, id: SandboxId) -> Result<Objects, Error> {
     let gateways = gateway::of(state, id);
     for v6 in [false, true] {
         let endpoint = gateways.of(v6).and_then(|id| state.endpoint(id));
-        let network = endpoint.and_then(|endpoint| state.network(endpoint.network));
-        if let (Some(endpoint), Some(network)) = (endpoint, network)
-            && let Some(attached) = &endpoint.attached
-        {
-            objects.set(Route {
-                place: Place::Sandbox(id),
-                to: default_route(v6),
-                via: network.way_out(v6),
-                link: attached.ifname.clone(),
-            });
+        let attached = endpoint.and_then(|endpoint| endpoint.attached.as_ref());
+        let route = attached.and_then(|attached| Some((attached, attached.routing.default_route(v6)?)));
+        if let Some((attached, StaticRoute { to, via })) = route {
+            objects.set(Route { place: Place::Sandbox(id), to, via, link: attached.ifname.clone() });
         }
     }
     Ok(objects)
-}
-
-fn default_route(v6: bool) -> IpNet {
-    if v6 { IpNet::V6(Ipv6Net::default()) } else { IpNet::V4(Ipv4Net::default()) }
 }
 
 fn endpoint_objects(state: &State, registry: &Registry, id: EndpointId) -> Result<Objects, Error> {

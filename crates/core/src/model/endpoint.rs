@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{EndpointId, IfName, MacAddr, NetworkId, Options, Phase, SandboxId};
+use super::{EndpointId, IfName, MacAddr, NetworkId, Options, Phase, Routing, SandboxId};
 use crate::ports::{PortProto, PortSpec};
 
 /// What is asked for when an endpoint is created.
@@ -121,6 +121,9 @@ pub struct Attachment {
     pub sandbox: SandboxId,
     /// The interface's name inside it.
     pub ifname: IfName,
+    /// Where it leads.
+    #[serde(default)]
+    pub routing: Routing,
 }
 
 /// One published port, or range of ports, as it is in force.
@@ -165,6 +168,9 @@ pub struct Endpoint {
     /// Where it is attached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attached: Option<Attachment>,
+    /// Whether it was made because nothing else leads out of its sandbox; it goes when something does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
     /// The ports it publishes now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bindings: Vec<PortBinding>,
@@ -177,6 +183,11 @@ impl Endpoint {
     /// Returns its address of a family, with the prefix length of its pool.
     pub fn address(&self, v6: bool) -> Option<IpNet> {
         self.addresses.iter().copied().find(|prefix| prefix.addr().is_ipv6() == v6)
+    }
+
+    /// Returns whether it can be a sandbox's way out, for a family.
+    pub fn leads_out(&self, v6: bool) -> bool {
+        self.attached.as_ref().is_some_and(|attached| attached.routing.leads_out(v6))
     }
 
     /// Returns the name of its interface on the host: `pv` and nine digits of the id.

@@ -5,6 +5,7 @@ mod ids;
 mod labels;
 mod names;
 mod network;
+mod routing;
 mod sandbox;
 mod setting;
 
@@ -13,6 +14,7 @@ pub use ids::{EndpointId, IdError, NetworkId, SandboxId};
 pub use labels::{Labels, Options, label};
 pub use names::{IfName, MacAddr, Mtu, NameError, check_name};
 pub use network::{IpamSpec, Network, NetworkPool, NetworkSpec, PoolSpec};
+pub use routing::{Routing, StaticRoute, WayOut};
 pub use sandbox::{NamespaceSource, Owner, Sandbox, SandboxSpec};
 pub use setting::{InterfaceSetting, SettingError};
 

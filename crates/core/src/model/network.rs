@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Labels, NetworkId, Options, Phase};
+use super::{Labels, NetworkId, Options, Phase, StaticRoute};
 
 /// What is asked for when a network is created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct NetworkSpec {
     pub config_from: Option<String>,
     /// Where addresses come from.
     pub ipam: IpamSpec,
+    /// Static routes that endpoints have besides those to its subnets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<StaticRoute>,
     /// Free text.
     pub labels: Labels,
 }
@@ -55,6 +58,7 @@ impl NetworkSpec {
             config_only: false,
             config_from: None,
             ipam: IpamSpec::default(),
+            routes: Vec::new(),
             labels: Labels::new(),
         }
     }
@@ -81,6 +85,13 @@ impl NetworkSpec {
             IpNet::V4(_) => self.ipam.v4.push(pool),
             IpNet::V6(_) => self.ipam.v6.push(pool),
         }
+        self
+    }
+
+    /// Adds a static route: to a prefix by a next hop on the network, or to one that is on the network itself.
+    #[must_use]
+    pub fn route(mut self, to: IpNet, via: Option<IpAddr>) -> Self {
+        self.routes.push(StaticRoute { to, via });
         self
     }
 

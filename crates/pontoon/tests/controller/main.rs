@@ -11,6 +11,10 @@ mod networks;
 mod parallel;
 mod ports;
 mod restart;
+mod routes;
 mod sandboxes;
 mod special;
 mod targets;
+mod way_out;
+#[path = "../wire/mod.rs"]
+mod wire;

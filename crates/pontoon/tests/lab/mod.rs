@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 mod probe;
+#[path = "../wire/mod.rs"]
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,6 +19,7 @@ use pontoon_netlink::netns::{Namespace, Visit, Visitor};
 use pontoon_testkit::{Feature, isolated, require, run};
 
 use probe::{Proto, Question};
+use wire::Wire;
 
 /// The port that every place serves; nobody publishes it.
 pub(crate) const OPEN: u16 = 7000;
@@ -67,7 +70,7 @@ impl Lab {
         ip("outside", &["route", "add", "default", "via", "192.0.2.1"]);
         ip("outside", &["-6", "route", "add", "default", "via", "2001:db8::1"]);
         let visitor = Visitor::new(NonZeroUsize::new(48).expect("not zero")).expect("a visitor");
-        let controller = Controller::open(config()).expect("the controller opens");
+        let controller = Controller::builder(config()).driver(Wire).open().expect("the controller opens");
         let mut lab = Self { controller, visitor: Arc::new(visitor), places: BTreeMap::new() };
         let host = lab.visitor.home().clone();
         lab.places.insert("host".to_owned(), host);
@@ -105,7 +108,8 @@ impl Lab {
     pub(crate) fn enter(&mut self, name: &str) {
         let sandbox = self.controller.sandbox_of(name).expect("a sandbox");
         self.places.insert(name.to_owned(), Namespace::open(sandbox.key()).expect("its namespace"));
-        let bindings = sandbox.endpoints()[0].info().expect("an endpoint").ports;
+        let infos = sandbox.endpoints().into_iter().map(|endpoint| endpoint.info().expect("an endpoint"));
+        let bindings: Vec<_> = infos.flat_map(|info| info.ports).collect();
         let published = bindings.iter().flat_map(|binding| {
             let proto = if binding.proto == PortProto::Udp { Proto::Udp } else { Proto::Tcp };
             (0..binding.count).map(move |more| (proto, binding.container_port + more))

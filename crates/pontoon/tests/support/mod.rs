@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub(crate) mod picture;
+#[path = "../wire/mod.rs"]
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use pontoon_core::objects::Op;
 use pontoon_host::store::MemoryStore;
 use pontoon_testkit::TestEnvironment;
 use pontoon_testkit::fake::FakeHost;
+
+use wire::{Wire, wire};
 
 /// A host, a store and an environment that outlive controllers.
 #[derive(Clone)]
@@ -43,7 +47,7 @@ impl World {
 
     fn open_as(&self, config: Config, host: Arc<dyn Host>, store: Arc<dyn Store>) -> Controller {
         let builder = Controller::builder(config).host(host).store(store);
-        builder.environment(Arc::new(self.environment.clone())).open().expect("the controller opens")
+        builder.environment(Arc::new(self.environment.clone())).driver(Wire).open().expect("the controller opens")
     }
 
     /// Returns the steps that a start will take, without host ports, having checked that looking for them changes nothing.
@@ -151,6 +155,18 @@ fn join(controller: &Controller) -> Result<(), Error> {
     controller.network_by_name("one")?.endpoint_by_name("a")?.join(&controller.sandbox_of("box")?)
 }
 
+/// A sandbox on a network that leads nowhere, so that the gateway network leads out, and a network that would.
+fn led_out(controller: &Controller) {
+    network(controller, "one");
+    let quiet = NetworkTarget::create_if_missing(wire("quiet", "none"));
+    let sandbox = SandboxSpec::new("box").publish("8080:80".parse().unwrap());
+    controller.attach(Attach { sandbox, endpoints: vec![(quiet, EndpointSpec::new("q"))] }).unwrap();
+}
+
+fn connect_to_one(controller: &Controller) -> Result<(), Error> {
+    controller.sandbox_of("box")?.connect(&controller.network_by_name("one")?, EndpointSpec::new("a")).map(drop)
+}
+
 /// Every public operation.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -233,5 +249,38 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "delete a sandbox with two endpoints",
         before: attached,
         operation: |c| c.sandbox_of("box")?.delete(),
+    },
+    Scenario {
+        name: "connect to a network that leads nowhere",
+        before: |c| {
+            c.create_network(wire("quiet", "none")).unwrap();
+            drop(c.create_sandbox(SandboxSpec::new("box").publish("8080:80".parse().unwrap())).unwrap());
+        },
+        operation: |c| c.sandbox_of("box")?.connect(&c.network_by_name("quiet")?, EndpointSpec::new("q")).map(drop),
+    },
+    Scenario {
+        name: "connect to a network that leads out instead of the gateway network",
+        before: led_out,
+        operation: connect_to_one,
+    },
+    Scenario {
+        name: "leave the network that leads out, so that the gateway network does",
+        before: |c| {
+            led_out(c);
+            connect_to_one(c).unwrap();
+        },
+        operation: |c| c.network_by_name("one")?.endpoint_by_name("a")?.leave(&c.sandbox_of("box")?),
+    },
+    Scenario {
+        name: "attach with static routes",
+        before: |c| {
+            let spec = dual_stack("one").subnet("10.9.0.0/24".parse().unwrap());
+            let spec = spec.route("10.20.0.0/16".parse().unwrap(), Some("10.9.0.7".parse().unwrap()));
+            drop(c.create_network(spec.route("fd00:20::/64".parse().unwrap(), None)).unwrap());
+        },
+        operation: |c| {
+            let endpoints = vec![((&c.network_by_name("one")?).into(), EndpointSpec::new("a"))];
+            c.attach(Attach { sandbox: SandboxSpec::new("box"), endpoints }).map(drop)
+        },
     },
 ];

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use clap::{ArgAction, Args};
 use ipnet::IpNet;
-use pontoon::{IpamSpec, NetworkSpec, PoolSpec};
+use pontoon::{IpamSpec, NetworkSpec, PoolSpec, StaticRoute};
 
 use super::forwarding::watched;
 use crate::context::Context;
 use crate::errors::{Failure, Outcome};
 use crate::output;
-use crate::values::{address, key_value, label, named_address, subnet};
+use crate::values::{address, key_value, label, named_address, static_route, subnet};
 
 /// Create a network, and print its id
 #[derive(Args, Debug)]
@@ -32,6 +32,9 @@ pub(crate) struct Create {
     /// An address to keep free, as NAME=ADDRESS
     #[arg(long, value_name = "NAME=ADDRESS", value_parser = named_address)]
     aux_address: Vec<(String, IpAddr)>,
+    /// A static route of its sandboxes, as PREFIX,NEXTHOP, or PREFIX alone for what is on the network itself
+    #[arg(long, value_name = "PREFIX[,NEXTHOP]", value_parser = static_route)]
+    route: Vec<StaticRoute>,
     /// Whether endpoints get IPv6 addresses
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_value_t = false, default_missing_value = "true")]
@@ -104,6 +107,7 @@ impl Create {
             attachable: self.attachable,
             config_only: self.config_only,
             config_from: self.config_from.clone(),
+            routes: self.route.clone(),
             labels: self.label.iter().cloned().collect(),
             ipam: IpamSpec {
                 driver: self.ipam_driver.clone(),

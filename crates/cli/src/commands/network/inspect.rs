@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use pontoon::{Controller, Labels, Network, NetworkRecord, Options};
+use pontoon::{Controller, Labels, Network, NetworkRecord, Options, StaticRoute};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -35,6 +35,8 @@ struct Document<'a> {
     enable_ipv6: bool,
     #[serde(rename = "IPAM")]
     ipam: Ipam<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    routes: Vec<Route>,
     internal: bool,
     attachable: bool,
     ingress: bool,
@@ -65,6 +67,15 @@ struct Pool {
     auxiliary_addresses: BTreeMap<String, String>,
 }
 
+/// Docker's networks have no static routes.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Route {
+    destination: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway: Option<String>,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct ConfigFrom<'a> {
@@ -92,6 +103,12 @@ impl Inspect {
     }
 }
 
+impl Route {
+    fn of(route: &StaticRoute) -> Self {
+        Self { destination: route.to.to_string(), gateway: route.via.map(|via| via.to_string()) }
+    }
+}
+
 fn describe(controller: &Controller, network: &Network) -> Result<Value, Failure> {
     let record = network.info()?;
     let spec = &record.spec;
@@ -104,6 +121,7 @@ fn describe(controller: &Controller, network: &Network) -> Result<Value, Failure
         enable_ipv4: spec.ipv4,
         enable_ipv6: spec.ipv6,
         ipam: Ipam { driver: &spec.ipam.driver, options: &spec.ipam.options, config: pools(&record) },
+        routes: spec.routes.iter().map(Route::of).collect(),
         internal: spec.internal,
         attachable: spec.attachable,
         ingress: false,

@@ -6,6 +6,7 @@ mod options;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use options::gateway_network;
 pub use options::{BridgeConfig, BridgeDriverConfig};
 
 use std::net::IpAddr;

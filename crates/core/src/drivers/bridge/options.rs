@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::options::bad_value;
 use super::{Bridge, Driver, NetworkView, OptionError};
 use crate::drivers::OptionReader;
-use crate::model::{IfName, Mtu, Options, label};
+use crate::model::{IfName, Mtu, NetworkSpec, Options, label};
 
 const NAME: &str = "com.docker.network.bridge.name";
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
@@ -68,6 +68,11 @@ impl BridgeConfig {
         read.finish()?;
         Ok(config)
     }
+}
+
+/// Returns the network that leads out of sandboxes whose own networks do not: nobody talks to anybody on it.
+pub(crate) fn gateway_network(name: &str) -> NetworkSpec {
+    NetworkSpec::new(name).option(ICC, "false").option(MASQUERADE, "true")
 }
 
 fn mtu(text: Option<&str>) -> Result<Mtu, OptionError> {

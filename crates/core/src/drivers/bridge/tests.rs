@@ -65,7 +65,9 @@ fn endpoint(network: &Network) -> Endpoint {
         attached: Some(Attachment {
             sandbox: SandboxId::draw(|bytes| bytes.fill(0xef)),
             ifname: IfName::new("eth0").unwrap(),
+            routing: crate::model::Routing::default(),
         }),
+        automatic: false,
         phase: Phase::Ready,
     }
 }

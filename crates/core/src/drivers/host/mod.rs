@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits};
 use crate::engine::HostProfile;
-use crate::model::Options;
+use crate::model::{Endpoint, Options, Routing};
 use crate::objects::Objects;
 
 /// Serves sandboxes that live in the host's namespace; there is nothing to set up.
@@ -29,6 +29,10 @@ impl Driver for Host {
 
     fn endpoint(&self, _: &EndpointView<'_, NoConfig>) -> Objects {
         Objects::new()
+    }
+
+    fn routing(&self, _: &NetworkView<'_, NoConfig>, _: &Endpoint) -> Routing {
+        Routing::nowhere()
     }
 
     fn traits(&self) -> Traits {

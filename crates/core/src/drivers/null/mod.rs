@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits};
 use crate::engine::HostProfile;
-use crate::model::Options;
+use crate::model::{Endpoint, Options, Routing};
 use crate::objects::Objects;
 
 /// Gives endpoints neither interface nor address.
@@ -29,6 +29,10 @@ impl Driver for Null {
 
     fn endpoint(&self, _: &EndpointView<'_, NoConfig>) -> Objects {
         Objects::new()
+    }
+
+    fn routing(&self, _: &NetworkView<'_, NoConfig>, _: &Endpoint) -> Routing {
+        Routing::nowhere()
     }
 
     fn traits(&self) -> Traits {

@@ -1,10 +1,13 @@
 //! Endpoints: create, join, leave, delete.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tracing::info_span;
 
-use super::{addresses, link_local, spans};
+use super::gateway_network::Spare;
+use super::{addresses, link_local, routes, spans};
+use crate::drivers::ErasedDriver;
 use crate::engine::{Draft, Engine, RecordKey};
 use crate::error::{EndpointError, Error, NetworkError};
 use crate::model::{
@@ -51,7 +54,7 @@ impl Engine {
         }
         let settings = InterfaceSetting::read_all(&spec.sysctls)?;
         link_local::check(draft, network.id, spec, &settings)?;
-        let has_addresses = self.driver_traits(&network)?.addresses;
+        let has_addresses = self.driver_of(&network)?.traits().addresses;
         let ipv6 = !spec.disable_ipv6 && !settings.iter().any(InterfaceSetting::switches_ipv6_off);
         let addresses = if has_addresses { addresses::of_endpoint(draft, &network, spec, ipv6)? } else { Vec::new() };
         draft.put_endpoint(Endpoint {
@@ -61,16 +64,16 @@ impl Engine {
             addresses,
             mac: spec.mac.unwrap_or_else(|| random_mac(id)),
             attached: None,
+            automatic: false,
             bindings: Vec::new(),
             phase: Phase::Ready,
         });
         Ok(())
     }
 
-    fn driver_traits(&self, network: &Network) -> Result<crate::drivers::Traits, Error> {
+    fn driver_of(&self, network: &Network) -> Result<&Arc<dyn ErasedDriver>, Error> {
         let driver = self.registry().get(&network.spec.driver);
-        let driver = driver.ok_or_else(|| NetworkError::NoDriver { driver: network.spec.driver.clone() })?;
-        Ok(driver.traits())
+        driver.ok_or_else(|| NetworkError::NoDriver { driver: network.spec.driver.clone() }.into())
     }
 
     /// Attaches an endpoint to a sandbox: its interface, addresses, routes and ports.
@@ -80,13 +83,14 @@ impl Engine {
     /// [`EndpointError::AlreadyAttached`], an interface name or host port that is taken, or a host that refuses.
     pub fn join(&self, endpoint: EndpointId, sandbox: SandboxId) -> Result<(), Error> {
         let _span = info_span!("libnetwork.sbJoin", eid = %endpoint, sid = %sandbox).entered();
+        let (spare, survey) = (Spare::default(), self.survey());
         self.transact(&format!("join endpoint {endpoint:?} to sandbox {sandbox:?}"), |draft| {
             self.draft_join(draft, endpoint, sandbox)?;
-            self.bind_ports(draft, sandbox)
+            self.settle(draft, sandbox, &spare, &survey)
         })
     }
 
-    /// Attaches without settling the ports, which is done once for all endpoints of a sandbox.
+    /// Attaches without settling the way out and the ports, which is done once for all endpoints of a sandbox.
     pub(super) fn draft_join(
         &self,
         draft: &mut Draft<'_>,
@@ -103,13 +107,15 @@ impl Engine {
         self.check_namespace(&sandbox, &network)?;
         link_local::check_join(draft, &endpoint, sandbox.id)?;
         let ifname = self.interface_name(draft, &endpoint, &network, &sandbox)?;
-        let attached = Some(Attachment { sandbox: sandbox.id, ifname });
+        let routing = self.driver_of(&network)?.routing(&network, &endpoint)?;
+        routes::check_join(draft, &endpoint, &network, &routing, &sandbox)?;
+        let attached = Some(Attachment { sandbox: sandbox.id, ifname, routing });
         draft.put_endpoint(Endpoint { attached, ..(*endpoint).clone() });
         Ok(())
     }
 
     fn check_namespace(&self, sandbox: &Sandbox, network: &Network) -> Result<(), Error> {
-        let traits = self.driver_traits(network)?;
+        let traits = self.driver_of(network)?.traits();
         let in_host = sandbox.spec.namespace == NamespaceSource::Host;
         let reason = match (in_host, traits.host_namespace) {
             (true, false) if traits.addresses => {
@@ -144,8 +150,7 @@ impl Engine {
                 }
             };
         }
-        let driver = self.registry().get(&network.spec.driver);
-        let prefix = driver.map_or(Ok("eth".to_owned()), |driver| driver.interface_prefix(network))?;
+        let prefix = self.driver_of(network)?.interface_prefix(network)?;
         // One more name than there are endpoints: one of them is free.
         for number in 0..=taken.len() {
             let name = IfName::new(format!("{prefix}{number}"))?;
@@ -161,9 +166,10 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`EndpointError::NotAttached`], [`EndpointError::OtherSandbox`], or a host that refuses.
+    /// [`EndpointError::NotAttached`], [`EndpointError::OtherSandbox`], [`EndpointError::WayOut`], or a host that refuses.
     pub fn leave(&self, endpoint: EndpointId, sandbox: SandboxId) -> Result<(), Error> {
         let _span = info_span!("libnetwork.Endpoint.Leave", eid = %endpoint, sid = %sandbox).entered();
+        let (spare, survey) = (Spare::default(), self.survey());
         self.transact(&format!("leave endpoint {endpoint:?} from sandbox {sandbox:?}"), |draft| {
             let record = draft.endpoint(endpoint)?;
             match &record.attached {
@@ -172,10 +178,10 @@ impl Engine {
                     let (expected, got) = (attached.sandbox.to_string(), sandbox.to_string());
                     return Err(EndpointError::OtherSandbox { expected, got }.into());
                 }
-                Some(_) => {}
+                Some(attached) => refuse_way_out(draft, &record, attached.sandbox)?,
             }
             draft.put_endpoint(Endpoint { attached: None, bindings: Vec::new(), ..(*record).clone() });
-            self.bind_ports(draft, sandbox)
+            self.settle(draft, sandbox, &spare, &survey)
         })
     }
 
@@ -183,22 +189,34 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`EndpointError::ActiveContainer`] if it is attached and not forced.
+    /// [`EndpointError::ActiveContainer`] if it is attached and not forced, [`EndpointError::WayOut`].
     pub fn delete_endpoint(&self, id: EndpointId, force: bool) -> Result<(), Error> {
         let _span = info_span!("libnetwork.Endpoint.Delete", eid = %id).entered();
+        let (spare, survey) = (Spare::default(), self.survey());
         self.transact(&format!("delete endpoint {id:?}"), |draft| {
             let endpoint = draft.endpoint(id)?;
             if endpoint.attached.is_some() && !force {
                 let (name, id) = (endpoint.spec.name.clone(), id.to_string());
                 return Err(EndpointError::ActiveContainer { name, id }.into());
             }
+            let Some(attached) = &endpoint.attached else {
+                draft.remove(RecordKey::Endpoint(id));
+                return Ok(());
+            };
+            refuse_way_out(draft, &endpoint, attached.sandbox)?;
             draft.remove(RecordKey::Endpoint(id));
-            match &endpoint.attached {
-                Some(attached) => self.bind_ports(draft, attached.sandbox),
-                None => Ok(()),
-            }
+            self.settle(draft, attached.sandbox, &spare, &survey)
         })
     }
+}
+
+/// What was made because nothing else leads out would be made again at once.
+fn refuse_way_out(draft: &Draft<'_>, endpoint: &Endpoint, sandbox: SandboxId) -> Result<(), EndpointError> {
+    if !endpoint.automatic {
+        return Ok(());
+    }
+    let sandbox = draft.state().sandbox(sandbox).map(|sandbox| sandbox.spec.name.clone()).unwrap_or_default();
+    Err(EndpointError::WayOut { name: endpoint.spec.name.clone(), sandbox })
 }
 
 /// The id is random already, so the address needs no randomness of its own.

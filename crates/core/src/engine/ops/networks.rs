@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::info_span;
 
-use super::{addresses, spans};
+use super::{addresses, routes, spans};
 use crate::drivers::advertise;
 use crate::engine::{Draft, Engine, Host, HostError, HostProfile, RecordKey};
 use crate::error::{Error, NetworkError};
@@ -121,6 +121,7 @@ impl Engine {
             }
             network.pools = addresses::pools(draft, &network.spec, host, &self.config.pools)?;
         }
+        routes::check(network)?;
         let others: Vec<&Network> = others.iter().map(|other| &**other).collect();
         Ok(driver.check(network, &others, host)?)
     }
@@ -187,7 +188,11 @@ fn check_config_fields(spec: &NetworkSpec) -> Result<(), NetworkError> {
         return Err(NetworkError::ConfigOnlyFrom);
     }
     if spec.config_from.is_some() {
-        let own = !spec.ipv4 || spec.ipv6 || !spec.labels.is_empty() || spec.ipam != crate::model::IpamSpec::default();
+        let own = !spec.ipv4
+            || spec.ipv6
+            || !spec.labels.is_empty()
+            || spec.ipam != crate::model::IpamSpec::default()
+            || !spec.routes.is_empty();
         if own {
             return Err(NetworkError::ConfigFromOwn);
         }
@@ -204,4 +209,5 @@ fn take_configuration(spec: &mut NetworkSpec, lender: &NetworkSpec) {
     spec.labels = lender.labels.clone();
     spec.ipam = lender.ipam.clone();
     spec.options = lender.options.clone();
+    spec.routes = lender.routes.clone();
 }

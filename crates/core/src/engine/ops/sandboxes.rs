@@ -2,6 +2,7 @@
 
 use tracing::info_span;
 
+use super::gateway_network::Spare;
 use super::networks::Survey;
 use super::target::{DrawnTarget, NetworkTarget};
 use crate::engine::{Draft, Engine, RecordKey, files};
@@ -62,12 +63,13 @@ impl Engine {
             phase: Phase::Ready,
         };
         let survey = self.survey_for(connections.iter().map(|connection| &connection.network))?;
+        let spare = Spare::default();
         self.transact(&format!("create sandbox {}", new.spec.name), |draft| {
             self.draft_sandbox(draft, &new)?;
             for connection in &connections {
                 self.draft_connection(draft, connection, sandbox, &survey)?;
             }
-            self.bind_ports(draft, sandbox)
+            self.settle(draft, sandbox, &spare, &survey)
         })?;
         Ok(Attached { sandbox, endpoints: connections.iter().map(|connection| connection.endpoint).collect() })
     }
@@ -85,10 +87,10 @@ impl Engine {
     ) -> Result<EndpointId, Error> {
         let connection = self.connection(network.into(), spec);
         let _span = info_span!("libnetwork.sbJoin", eid = %connection.endpoint, sid = %sandbox).entered();
-        let survey = self.survey_for([&connection.network])?;
+        let (spare, survey) = (Spare::default(), self.survey_for([&connection.network])?);
         self.transact(&format!("connect sandbox {sandbox:?}"), |draft| {
             self.draft_connection(draft, &connection, sandbox, &survey)?;
-            self.bind_ports(draft, sandbox)
+            self.settle(draft, sandbox, &spare, &survey)
         })?;
         Ok(connection.endpoint)
     }
@@ -97,7 +99,7 @@ impl Engine {
         Connection { network: self.draw_target(network), endpoint: self.new_endpoint_id(), spec }
     }
 
-    /// Attaches without settling the ports, which is done once for all endpoints of a sandbox.
+    /// Attaches without settling the way out and the ports, which is done once for all endpoints of a sandbox.
     fn draft_connection(
         &self,
         draft: &mut Draft<'_>,

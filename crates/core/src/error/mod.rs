@@ -1,7 +1,14 @@
 //! Errors: what went wrong as data, and its kind, which is all that front ends map to a status.
 
+mod endpoint;
+mod network;
+mod sandbox;
+
+pub use endpoint::EndpointError;
+pub use network::NetworkError;
+pub use sandbox::SandboxError;
+
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::drivers::OptionError;
@@ -89,6 +96,15 @@ pub enum Error {
         /// The step and the refusal.
         #[source]
         source: Box<ApplyError>,
+    },
+    /// Nothing leads out of a sandbox, and the network that shall cannot be made.
+    #[error("error creating external connectivity network {network}")]
+    GatewayNetwork {
+        /// Its name.
+        network: &'static str,
+        /// Why it cannot.
+        #[source]
+        source: Box<Error>,
     },
     /// The host could not be read.
     #[error(transparent)]
@@ -203,263 +219,6 @@ impl fmt::Display for Leftovers {
     }
 }
 
-/// Why an operation on networks failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NetworkError {
-    /// No network of this name or id.
-    #[error("network {name} not found")]
-    NotFound {
-        /// The name or id.
-        name: String,
-    },
-    /// It was there once.
-    #[error("unknown network {name} id {id}")]
-    Unknown {
-        /// Its name.
-        name: String,
-        /// Its id.
-        id: String,
-    },
-    /// The name or id is taken.
-    #[error("network with name {name} already exists")]
-    Exists {
-        /// The name or id.
-        name: String,
-    },
-    /// Several networks begin with this id prefix.
-    #[error("network id prefix {prefix} is ambiguous: {count} networks begin with it; give more digits")]
-    Ambiguous {
-        /// The prefix.
-        prefix: String,
-        /// How many.
-        count: usize,
-    },
-    /// It still has endpoints.
-    #[error("network {name} has active endpoints ({})", .endpoints.join(", "))]
-    ActiveEndpoints {
-        /// Its name.
-        name: String,
-        /// Its id.
-        id: String,
-        /// The endpoints, each as `name:"..." id:"..."`.
-        endpoints: Vec<String>,
-    },
-    /// No such driver.
-    #[error("could not find plugin {driver} in v1 plugin registry: plugin not found")]
-    NoDriver {
-        /// The driver's name.
-        driver: String,
-    },
-    /// No such address manager.
-    #[error("invalid ipam driver: {driver:?}")]
-    NoIpam {
-        /// Its name.
-        driver: String,
-    },
-    /// A driver of which there is one network only.
-    #[error("only one instance of {driver:?} network is allowed")]
-    OnlyOne {
-        /// The driver.
-        driver: String,
-    },
-    /// A network that cannot be deleted.
-    #[error("network of type {driver:?} cannot be deleted")]
-    Undeletable {
-        /// The driver.
-        driver: String,
-    },
-    /// A config-only network with operator fields.
-    #[error(
-        "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal \
-         | attachable | scope ] are not supported."
-    )]
-    OperatorFields,
-    /// A config-only network with config-from.
-    #[error("a configuration network cannot depend on another configuration network")]
-    ConfigOnlyFrom,
-    /// config-from with settings of one's own.
-    #[error("user-specified configurations are not supported if the network depends on a configuration network")]
-    ConfigFromOwn,
-    /// config-from with driver options.
-    #[error("network driver options are not supported if the network depends on a configuration network")]
-    ConfigFromOptions,
-    /// config-from of what is not there.
-    #[error("configuration network {name:?} does not exist")]
-    NoConfig {
-        /// The name.
-        name: String,
-    },
-    /// A config-only network that others use.
-    #[error("configuration network {name:?} is in use")]
-    ConfigInUse {
-        /// Its name.
-        name: String,
-    },
-    /// This kernel has no IPv6.
-    #[error("network {name} asks for IPv6, which this kernel does not have; create it with IPv4 only")]
-    NoIpv6 {
-        /// The network's name.
-        name: String,
-    },
-}
-
-impl NetworkError {
-    /// Returns the kind.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::NotFound { .. } | Self::Unknown { .. } | Self::NoDriver { .. } | Self::NoConfig { .. } => {
-                Kind::NotFound
-            }
-            Self::Exists { .. } => Kind::Conflict,
-            Self::Ambiguous { .. } | Self::NoIpam { .. } => Kind::Invalid,
-            Self::NoIpv6 { .. } => Kind::Unsupported,
-            Self::ActiveEndpoints { .. }
-            | Self::OnlyOne { .. }
-            | Self::Undeletable { .. }
-            | Self::OperatorFields
-            | Self::ConfigOnlyFrom
-            | Self::ConfigFromOwn
-            | Self::ConfigFromOptions
-            | Self::ConfigInUse { .. } => Kind::Forbidden,
-        }
-    }
-}
-
-/// Why an operation on endpoints failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EndpointError {
-    /// No endpoint of this name or id.
-    #[error("endpoint {name} not found")]
-    NotFound {
-        /// The name or id.
-        name: String,
-    },
-    /// The name is taken.
-    #[error("endpoint with name {name} already exists in network {network}")]
-    Exists {
-        /// The name.
-        name: String,
-        /// The network's name.
-        network: String,
-    },
-    /// The network only lends its configuration.
-    #[error("cannot create endpoint on configuration-only network")]
-    ConfigOnly,
-    /// It is attached to another sandbox.
-    #[error("another container is attached to the same network endpoint")]
-    AlreadyAttached,
-    /// It is attached to no sandbox.
-    #[error("cannot leave endpoint with no attached sandbox")]
-    NotAttached,
-    /// It is attached to another sandbox than the one named.
-    #[error("unexpected sandbox ID in leave request. Expected {expected}. Got {got}")]
-    OtherSandbox {
-        /// Where it is attached.
-        expected: String,
-        /// What was named.
-        got: String,
-    },
-    /// It is attached.
-    #[error("endpoint with name {name} id {id} has active containers")]
-    ActiveContainer {
-        /// Its name.
-        name: String,
-        /// Its id.
-        id: String,
-    },
-    /// The interface name is taken inside the sandbox.
-    #[error("interface name {ifname} is already used in sandbox {sandbox}")]
-    IfNameTaken {
-        /// The name.
-        ifname: String,
-        /// The sandbox's name.
-        sandbox: String,
-    },
-    /// A link-local address that makes no sense.
-    #[error("link-local address {address} cannot be had: {reason}")]
-    LinkLocal {
-        /// The address.
-        address: IpAddr,
-        /// Why.
-        reason: &'static str,
-    },
-    /// A link-local address that another endpoint has.
-    #[error("link-local address {address} is already used by endpoint {other}: choose another one")]
-    LinkLocalTaken {
-        /// The address.
-        address: IpAddr,
-        /// The other endpoint's name.
-        other: String,
-    },
-    /// A sandbox in the host's namespace joins the host network only, and others do not.
-    #[error("sandbox {sandbox} cannot join network {network}: {reason}")]
-    Namespace {
-        /// The sandbox's name.
-        sandbox: String,
-        /// The network's name.
-        network: String,
-        /// Why.
-        reason: &'static str,
-    },
-}
-
-impl EndpointError {
-    /// Returns the kind.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::NotFound { .. } => Kind::NotFound,
-            Self::IfNameTaken { .. } | Self::LinkLocalTaken { .. } => Kind::Conflict,
-            Self::LinkLocal { .. } => Kind::Invalid,
-            _ => Kind::Forbidden,
-        }
-    }
-}
-
-/// Why an operation on sandboxes failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SandboxError {
-    /// No sandbox of this id.
-    #[error("sandbox {name} not found")]
-    NotFound {
-        /// The name or id.
-        name: String,
-    },
-    /// No sandbox of this container.
-    #[error("network sandbox for container {name} not found")]
-    ContainerNotFound {
-        /// The container.
-        name: String,
-    },
-    /// The container has one already.
-    #[error("container {name} is already present in sandbox {id}")]
-    Exists {
-        /// The container.
-        name: String,
-        /// Its sandbox.
-        id: String,
-    },
-    /// A container id of nothing.
-    #[error("invalid container ID")]
-    EmptyName,
-    /// A key, the path of a network namespace, of nothing.
-    #[error("invalid sandbox key: it is the path of a network namespace, and must not be empty")]
-    EmptyKey,
-}
-
-impl SandboxError {
-    /// Returns the kind.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::NotFound { .. } | Self::ContainerNotFound { .. } => Kind::NotFound,
-            Self::Exists { .. } => Kind::Forbidden,
-            Self::EmptyName | Self::EmptyKey => Kind::Invalid,
-        }
-    }
-}
-
 impl Error {
     /// Returns the kind, which is all that a front end needs for a status.
     pub fn kind(&self) -> Kind {
@@ -480,6 +239,7 @@ impl Error {
             | Self::OtherOwner { .. } => Kind::Conflict,
             Self::ReadOnly { .. } => Kind::Forbidden,
             Self::Apply { source, .. } => source.kind(),
+            Self::GatewayNetwork { source, .. } => source.kind(),
             Self::Host(e) => e.kind(),
             Self::Store(StoreError::Held { .. }) | Self::Busy { .. } | Self::Restless { .. } => Kind::Unavailable,
             Self::Store(StoreError::Io { source, .. }) if is_denied(&**source) => Kind::Forbidden,
