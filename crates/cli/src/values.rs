@@ -150,7 +150,7 @@ pub(crate) fn mac(text: &str) -> Result<MacAddr, String> {
     text.parse().map_err(|error: pontoon::NameError| error.to_string())
 }
 
-fn ifname(text: &str) -> Result<IfName, String> {
+pub(crate) fn ifname(text: &str) -> Result<IfName, String> {
     text.parse().map_err(|error: pontoon::NameError| error.to_string())
 }
 

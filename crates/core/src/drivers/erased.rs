@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{Driver, EndpointView, NetworkView, OptionError, Traits};
+use super::{Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits};
 use crate::engine::HostProfile;
 use crate::model::{Endpoint, Network, Options, Routing};
 use crate::objects::Objects;
@@ -25,6 +25,8 @@ pub trait ErasedDriver: Send + Sync {
     fn traits(&self) -> Traits;
     /// See [`Driver::host_binding`]; none if the options cannot be read.
     fn host_binding(&self, network: &Network) -> Option<IpAddr>;
+    /// See [`Driver::endpoint_options`].
+    fn endpoint_options(&self, options: &mut OptionReader<'_>) -> Result<(), OptionError>;
     /// See [`Driver::routing`].
     fn routing(&self, network: &Network, endpoint: &Endpoint) -> Result<Routing, OptionError>;
     /// See [`Driver::interface_prefix`].
@@ -74,6 +76,10 @@ impl<D: Driver> ErasedDriver for D {
 
     fn host_binding(&self, network: &Network) -> Option<IpAddr> {
         parse::<D>(network).ok().and_then(|config| Driver::host_binding(self, &config))
+    }
+
+    fn endpoint_options(&self, options: &mut OptionReader<'_>) -> Result<(), OptionError> {
+        Driver::endpoint_options(self, options)
     }
 
     fn routing(&self, network: &Network, endpoint: &Endpoint) -> Result<Routing, OptionError> {

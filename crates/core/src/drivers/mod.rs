@@ -4,6 +4,7 @@
 
 pub(crate) mod advertise;
 mod bridge;
+pub(crate) mod endpoint;
 mod erased;
 mod host;
 mod null;
@@ -71,6 +72,15 @@ pub trait Driver: Send + Sync {
     /// Returns the host's address that ports are published on which name none; all addresses otherwise.
     fn host_binding(&self, _config: &Self::Config) -> Option<IpAddr> {
         None
+    }
+
+    /// Reads the driver's own options of a new endpoint; those that nobody reads are refused.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionError`] names the option, its value, and what would be accepted.
+    fn endpoint_options(&self, _options: &mut OptionReader<'_>) -> Result<(), OptionError> {
+        Ok(())
     }
 
     /// Returns where an endpoint leads that joins a sandbox: unless the driver says something else, to its pools' gateways and

@@ -14,7 +14,7 @@ use crate::ports::{PortProto, PortSpec};
 pub struct EndpointSpec {
     /// Unique in its network.
     pub name: String,
-    /// Driver options, as given.
+    /// Driver options, as given; those that stand for a field below are in that field too once the endpoint is there.
     pub options: Options,
     /// The IPv4 address to have.
     pub ipv4: Option<Ipv4Addr>,

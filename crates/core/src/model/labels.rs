@@ -20,6 +20,10 @@ pub mod label {
     pub const ADVERTISE_COUNT: &str = "com.docker.network.advertise_addr_nmsgs";
     /// Network option: the time between two announcements, 100 to 2000 milliseconds.
     pub const ADVERTISE_INTERVAL: &str = "com.docker.network.advertise_addr_ms";
+    /// Endpoint option: the interface's name inside the sandbox.
+    pub const ENDPOINT_IFNAME: &str = "com.docker.network.endpoint.ifname";
+    /// Endpoint option: kernel settings of the interface, `net.X.Y.IFNAME.Z=V`, separated by commas.
+    pub const ENDPOINT_SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
     /// IPAM option: allocate addresses one after the other instead of lowest first.
     pub const IPAM_SERIAL: &str = "com.docker.network.ipam.serial";
     /// Auxiliary address that becomes the sandboxes' IPv4 gateway instead of the bridge.

@@ -1,6 +1,6 @@
 //! Endpoints: creating, joining, leaving, deleting.
 
-use pontoon::{EndpointError, EndpointSpec, Error, Kind};
+use pontoon::{EndpointError, EndpointSpec, Error, Kind, NetworkSpec};
 
 use crate::fixture::{Lab, refused};
 
@@ -104,4 +104,43 @@ fn an_endpoint_without_a_sandbox_is_not_on_the_host() {
     let before = lab.host.snapshot();
     network.create_endpoint(EndpointSpec::new("web")).unwrap();
     assert_eq!(before.difference(&lab.host.snapshot()), "");
+}
+
+/// The options of Docker's API that stand for a field: what they ask for is recorded as if the field had said it.
+#[test]
+fn options_name_the_interface_and_its_settings() {
+    let lab = Lab::new();
+    let front = lab.network(NetworkSpec::new("front"));
+    let sandbox = lab.sandbox("web");
+    let with = |name: &str, options: &[(&str, &str)]| EndpointSpec {
+        options: options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        ..EndpointSpec::new(name)
+    };
+    let (ifname, sysctls) = ("com.docker.network.endpoint.ifname", "com.docker.network.endpoint.sysctls");
+    let settings = "net.ipv4.conf.IFNAME.route_localnet=1,net.ipv6.conf.ifname.disable_ipv6=1";
+    let endpoint = lab.joined(&front, with("web", &[(ifname, "lan0"), (sysctls, settings)]), &sandbox);
+    let record = endpoint.record().unwrap();
+    assert_eq!(endpoint.info().unwrap().ifname.unwrap().as_str(), "lan0");
+    assert_eq!(record.spec.sysctls, settings.split(',').collect::<Vec<_>>());
+    assert_eq!(record.spec.options.len(), 2);
+    let text = lab.host.snapshot().to_string();
+    let link = text.lines().find(|line| line.contains("link lan0")).expect("an interface");
+    assert!(link.contains("ipv4.route_localnet=1") && link.contains("ipv6.disable_ipv6=1"), "{link}");
+
+    for (spec, expected) in [
+        (with("a", &[(ifname, "a/b")]), "invalid value \"a/b\" for option com.docker.network.endpoint.ifname: "),
+        (with("a", &[(sysctls, "x")]), "expected sysctl 'x' to have format name=value"),
+        (
+            with("a", &[("com.docker.network.endpoint.ifnam", "lan1")]),
+            "unknown option com.docker.network.endpoint.ifnam for driver bridge: did you mean \
+             com.docker.network.endpoint.ifname?",
+        ),
+        (
+            EndpointSpec { ifname: Some("lan2".parse().unwrap()), ..with("a", &[(ifname, "lan1")]) },
+            "interface name lan2 and option com.docker.network.endpoint.ifname=lan1 contradict each other: give one",
+        ),
+    ] {
+        let error = front.create_endpoint(spec).map(|_| ()).unwrap_err();
+        assert!(error.kind() == Kind::Invalid && error.to_string().starts_with(expected), "{error}");
+    }
 }

@@ -4,13 +4,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use clap::Args;
 use ipnet::IpNet;
-use pontoon::{Controller, Endpoint, EndpointSpec, Error, MacAddr};
+use pontoon::{Controller, Endpoint, EndpointSpec, Error, IfName, MacAddr};
 
 use crate::commands::attach;
 use crate::context::Context;
 use crate::errors::Outcome;
 use crate::output;
-use crate::values::{alias, ipv4, ipv6, key_value, link, link_local, mac};
+use crate::values::{alias, ifname, ipv4, ipv6, key_value, link, link_local, mac};
 
 /// Connect a sandbox to a network
 #[derive(Args, Debug)]
@@ -28,6 +28,9 @@ pub(crate) struct Connect {
     /// Its MAC address
     #[arg(long, value_name = "ADDRESS", value_parser = mac)]
     mac_address: Option<MacAddr>,
+    /// Its interface's name inside the sandbox; the network's prefix and a number otherwise
+    #[arg(long, value_name = "NAME", value_parser = ifname)]
+    ifname: Option<IfName>,
     /// The connection of highest priority leads out
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     gw_priority: i32,
@@ -65,6 +68,7 @@ impl Connect {
             ipv4: self.ip,
             ipv6: self.ip6,
             mac: self.mac_address,
+            ifname: self.ifname.clone(),
             priority: self.gw_priority,
             dns_names: self.alias.clone(),
             links: self.link.clone(),

@@ -7,7 +7,7 @@ use tracing::info_span;
 
 use super::gateway_network::Spare;
 use super::{addresses, link_local, routes, spans};
-use crate::drivers::ErasedDriver;
+use crate::drivers::{self, ErasedDriver};
 use crate::engine::{Draft, Engine, RecordKey};
 use crate::error::{EndpointError, Error, NetworkError};
 use crate::model::{
@@ -52,17 +52,19 @@ impl Engine {
             let (name, network) = (spec.name.clone(), network.spec.name.clone());
             return Err(EndpointError::Exists { name, network }.into());
         }
+        let driver = self.driver_of(&network)?;
+        let spec = drivers::endpoint::read(spec, &**driver)?;
         let settings = InterfaceSetting::read_all(&spec.sysctls)?;
-        link_local::check(draft, network.id, spec, &settings)?;
-        let has_addresses = self.driver_of(&network)?.traits().addresses;
+        link_local::check(draft, network.id, &spec, &settings)?;
+        let has_addresses = driver.traits().addresses;
         let ipv6 = !spec.disable_ipv6 && !settings.iter().any(InterfaceSetting::switches_ipv6_off);
-        let addresses = if has_addresses { addresses::of_endpoint(draft, &network, spec, ipv6)? } else { Vec::new() };
+        let addresses = if has_addresses { addresses::of_endpoint(draft, &network, &spec, ipv6)? } else { Vec::new() };
         draft.put_endpoint(Endpoint {
             id,
             network: network.id,
-            spec: spec.clone(),
-            addresses,
             mac: spec.mac.unwrap_or_else(|| random_mac(id)),
+            spec,
+            addresses,
             attached: None,
             automatic: false,
             bindings: Vec::new(),
