@@ -15,10 +15,10 @@ pub(crate) const CLIENTS: usize = 4;
 /// small datagrams: with more under way than that, the kernel drops some before any server has seen them.
 pub(crate) const IN_FLIGHT: usize = 40;
 /// How many queries are asked in sequence, and not counted before.
-pub(crate) const SEQUENCE: usize = 2000;
+pub(crate) const SEQUENCE: usize = 1500;
 const WARM_UP: usize = 100;
 /// How long load lasts.
-pub(crate) const LOAD: Duration = Duration::from_millis(500);
+pub(crate) const LOAD: Duration = Duration::from_millis(300);
 /// After how long an answer counts as lost.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 

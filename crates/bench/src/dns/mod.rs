@@ -40,7 +40,7 @@ struct Settings {
 
 impl Settings {
     fn parse(args: &[String]) -> Outcome<Self> {
-        let (mut rounds, mut sizes, mut pontoon) = (5, vec![1, 10, 100, 1000], None);
+        let (mut rounds, mut sizes, mut pontoon) = (9, vec![1, 10, 100, 1000], None);
         let mut aardvark = PathBuf::from(aardvark::PROGRAM);
         let mut args = args.iter();
         while let Some(arg) = args.next() {
