@@ -16,7 +16,7 @@ usage: cargo xtask <command>
   test [--ci] [--no-install]   install what the tests need, build, run every test
   lint                         check the architecture's invariants
   ci                           fmt, clippy, rustdoc, lint and deny; all that is not a test
-  bench <name> [args]          run one benchmark of the crate pontoon-bench, for example attach
+  bench <name> [args]          run one benchmark of the crate pontoon-bench, attach or dns
 ";
 
 /// What a command ends with: nothing, or one sentence saying what went wrong.

@@ -1,6 +1,5 @@
 //! Attach and detach: the floor, Pontoon in process, Pontoon as a process; alone and in parallel.
 
-use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -12,10 +11,9 @@ use pontoon::{
     SandboxSpec,
 };
 
+use crate::Outcome;
 use crate::floor::Floor;
 use crate::sample::Sample;
-
-type Outcome<T> = Result<T, Box<dyn StdError>>;
 
 struct Settings {
     rounds: usize,
