@@ -53,6 +53,27 @@ fn servers_that_fail_refuse_hang_or_are_not_there_are_passed_over() {
 }
 
 #[test]
+fn a_server_that_is_not_there_costs_no_time() {
+    let (nobody, second) = (Upstream::nobody(), Upstream::udp(good));
+    let limits = Limits { attempt: 10 * crate::common::upstream::PATIENCE, ..limits() };
+    let bed = Bed::new(Arc::new(Local::default()), limits, in_sandbox(&[&nobody, &nobody, &second]));
+    assert_eq!(render(&bed.ask(&query("example.com", A))), GOOD);
+    let mut stream = bed.connect();
+    send(&mut stream, &query("example.com", A));
+    // Nobody listens there either: all three are refused.
+    assert_eq!(render(&receive(&mut stream).unwrap()), FAILED);
+}
+
+/// Upstream's: four seconds to reach a server and to be answered, 1,024 queries at once, four seconds until it is somebody's
+/// turn, and a line in the log every two.
+#[test]
+fn the_limits_are_those_that_clients_expect() {
+    let Limits { attempt, in_flight, patience, log_interval, .. } = Limits::default();
+    assert_eq!([attempt, patience, log_interval], [4, 4, 2].map(Duration::from_secs));
+    assert_eq!(in_flight, 1024);
+}
+
+#[test]
 fn three_servers_are_asked() {
     check(&[&Upstream::nobody(), &Upstream::nobody(), &Upstream::udp(good), &Upstream::udp(good)], GOOD, &[0, 0, 1, 0]);
     let fourth = Upstream::udp(good);
