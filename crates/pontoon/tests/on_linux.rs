@@ -1,5 +1,9 @@
 //! Rows of `docs/behaviour.md` that only a kernel proves, read back with `ip` and from `/proc`.
 
+#[path = "on_linux/adopted.rs"]
+mod adopted;
+
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use pontoon::{
@@ -88,6 +92,30 @@ fn a_sandbox_goes_with_its_file_and_its_interfaces() {
         controller.settle().expect("settles");
         assert!(!key.exists());
         assert_eq!(names(&ip_json(&["link", "show"])).join(" "), before);
+    });
+}
+
+/// Upstream's base directory has the same mode, and the same twelve characters name a sandbox there.
+#[test]
+fn a_new_namespace_is_kept_by_the_beginning_of_its_id_and_has_its_loopback_up() {
+    on_kernel(|open| {
+        let controller = open();
+        let sandbox = controller.create_sandbox(SandboxSpec::new("web")).expect("a sandbox");
+        let id = sandbox.id().to_string();
+        assert_eq!(sandbox.key(), &Path::new("/run/pontoon/netns").join(&id[..12]));
+        let mode = std::fs::metadata("/run/pontoon/netns").expect("a directory").permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755);
+        let netns = format!("--net={}", sandbox.key().display());
+        for own in ["127.0.0.1", "::1"] {
+            run("nsenter", &[&netns, "ping", "-c1", "-W5", own]);
+        }
+        let mine = run("readlink", &["/proc/self/ns/net"]);
+        assert_ne!(run("nsenter", &[&netns, "readlink", "/proc/self/ns/net"]), mine);
+        // The host's own is kept the same way.
+        let host = SandboxSpec::new("host").namespace(NamespaceSource::Host);
+        let host = controller.create_sandbox(host).expect("a sandbox");
+        let netns = format!("--net={}", host.key().display());
+        assert_eq!(run("nsenter", &[&netns, "readlink", "/proc/self/ns/net"]), mine);
     });
 }
 
