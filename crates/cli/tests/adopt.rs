@@ -45,11 +45,21 @@ fn namespaces_that_cannot_be_adopted() {
             let ran = pontoon(&[&["sandbox", "adopt", "web"], source].concat());
             let text: Vec<&str> = ran.stderr.lines().take_while(|line| !line.is_empty()).collect();
             told += &format!("{}: {} {}\n", source.join(" "), ran.status, common::without_ids(&text.join("; ")));
-            like_before(&before.clone());
+            like_before(&before);
         }
         fs::remove_file("/run/file").unwrap();
         assert_eq!(json(&["sandbox", "ls"]), serde_json::json!([]));
-        expect![[r#""#]].assert_eq(&told);
+        expect![[r#"
+            --netns /run/nothing: 1 error: cannot open the namespace /run/nothing;   because No such file or directory (os error 2)
+            --netns /run/file: 2 error: create sandbox web failed;   because step 1 (+ namespace of sandbox ID adopted from /run/file) failed;   because /run/file is not a network namespace
+            --netns /run: 2 error: create sandbox web failed;   because step 1 (+ namespace of sandbox ID adopted from /run) failed;   because /run is not a network namespace
+            --netns /proc/self/ns/net: 2 error: create sandbox web failed;   because step 1 (+ namespace of sandbox ID adopted from /proc/self/ns/net) failed;   because /proc/self/ns/net is the host's own network namespace, which no sandbox can have
+            --netns /proc/self/ns/mnt: 2 error: create sandbox web failed;   because step 1 (+ namespace of sandbox ID adopted from /proc/self/ns/mnt) failed;   because /proc/self/ns/mnt is not a network namespace
+            --pid 999999: 1 error: cannot open the namespace /proc/999999/ns/net;   because No such file or directory (os error 2)
+            --pid 0: 1 error: cannot open the namespace /proc/0/ns/net;   because No such file or directory (os error 2)
+            --pid me: 2 error: invalid value 'me' for '--pid <PID>': invalid digit found in string
+            : 2 error: the following required arguments were not provided:;   <--netns <PATH>|--pid <PID>>
+        "#]].assert_eq(&told);
     });
 }
 
@@ -63,7 +73,7 @@ fn states_of_containers_that_are_none() {
         let states = [
             "".to_owned(),
             "not a state".to_owned(),
-            "{\"pid\":1}".to_owned(),
+            "{\"pid\":7}".to_owned(),
             "{\"id\":\"web\"}".to_owned(),
             "{\"id\":\"web\",\"pid\":-1}".to_owned(),
             format!("{{\"id\":\"web\",\"pid\":{NOBODY}}}"),
@@ -85,7 +95,17 @@ fn states_of_containers_that_are_none() {
         // Nobody serves this socket: the hook does the work, and fails in the same way.
         let ran = hook(&["--socket", "/run/nobody.sock"], &states[5]);
         assert!(ran.status != 0 && ran.stderr.contains(NOBODY), "{ran:?}");
-        expect![[r#""#]].assert_eq(&told);
+        expect![[r#"
+            : 1 error: standard input is not the state of an OCI container;   because EOF while parsing a value at line 1 column 0; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
+            not a state: 1 error: standard input is not the state of an OCI container;   because expected ident at line 1 column 2; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
+            {"pid":7}: 1 error: standard input is not the state of an OCI container;   because missing field `id` at line 1 column 9; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
+            {"id":"web"}: 2 error: container web has no process: the hook belongs where the state has a pid, such as createRuntime
+            {"id":"web","pid":-1}: 1 error: standard input is not the state of an OCI container;   because invalid value: integer `-1`, expected u32 at line 1 column 20; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
+            {"id":"web","pid":999999}: 1 error: set the namespace of sandbox ID failed;   because step 1 (+ namespace of sandbox ID adopted from /proc/999999/ns/net) failed;   because network namespace /proc/999999/ns/net does not exist; hint: `pontoon doctor` says what is missing, `pontoon repair` puts it back
+            {"id":"web","pid":PID}: 2 error: set the namespace of sandbox ID failed;   because step 1 (+ namespace of sandbox ID adopted from /proc/PID/ns/net) failed;   because /proc/PID/ns/net is the host's own network namespace, which no sandbox can have
+            {"id":"other","pid":PID}: 1 error: sandbox other not found; hint: `pontoon sandbox ls` shows the sandboxes
+            a long one: 1 error: standard input is not the state of an OCI container;   because EOF while parsing a string at line 1 column 1048576; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
+        "#]].assert_eq(&told);
         run("test", &["!", "-e", "/run/nobody.sock"]);
     });
 }
