@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
+use common::inside::{address, dig, host_servers};
 use common::{Ran, command, json, like_before, ok, pontoon, ran, snapshot};
 use expect_test::expect;
 use pontoon_testkit::{isolated, run};
@@ -60,6 +61,24 @@ fn namespaces_that_cannot_be_adopted() {
             --pid me: 2 error: invalid value 'me' for '--pid <PID>': invalid digit found in string
             : 2 error: the following required arguments were not provided:;   <--netns <PATH>|--pid <PID>>
         "#]].assert_eq(&told);
+    });
+}
+
+#[test]
+fn a_sandbox_that_gets_its_namespace_later_has_names_there() {
+    isolated(|| {
+        host_servers("");
+        ok(&["network", "create", "front", "--subnet", "10.1.0.0/24"]);
+        ok(&["sandbox", "create", "web", "--network", "front"]);
+        ok(&["sandbox", "create", "late", "--external", "--network", "front", "--hostname", "later"]);
+        let paths = json(&["sandbox", "inspect", "late"]);
+        let file = |key: &str| fs::read_to_string(paths[0][key].as_str().unwrap()).unwrap();
+        run("ip", &["netns", "add", "theirs"]);
+        ok(&["sandbox", "adopt", "late", "--netns", "/var/run/netns/theirs"]);
+        let (web, late) = (address("web", "front", false), address("late", "front", false));
+        assert_eq!((dig("late", &["web", "A"]), dig("web", &["late", "A"])), (web, late.clone()));
+        assert!(file("HostsPath").ends_with(&format!("{late}\tlater\n")), "{}", file("HostsPath"));
+        assert!(file("ResolvConfPath").contains("\nnameserver 127.0.0.11\n"), "{}", file("ResolvConfPath"));
     });
 }
 

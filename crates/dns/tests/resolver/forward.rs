@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::common::upstream::{Bed, Local, Upstream, answer, good, receive, receive_datagram, send, silent};
-use crate::common::{A, MX, query, render, view, zone};
+use crate::common::{A, MX, PTR, query, render, view, zone};
 use pontoon_dns::{Limits, Reach, Server, Transport, View};
 
 /// So short that a test can wait for it, and long enough for an answer on a busy machine.
@@ -133,6 +133,24 @@ fn long_and_truncated_answers_pass() {
         reply[2] |= 2;
         reply
     });
+}
+
+#[test]
+fn answers_of_others_change_no_name_of_ours() {
+    // The one for everything is an address that is ours, under a name that is not.
+    let upstream = Upstream::udp(|query| {
+        let mut reply = answer(query, 0);
+        let at = reply.len() - 4;
+        reply[at..].copy_from_slice(&[10, 0, 0, 2]);
+        vec![reply]
+    });
+    let bed = bed(&[&upstream]);
+    let pointer = query("2.0.0.10.in-addr.arpa", PTR);
+    let before = render(&bed.ask(&pointer));
+    assert!(before.ends_with(" PTR web.front.\n"), "{before}");
+    assert!(render(&bed.ask(&query("example.com", A))).contains("10.0.0.2"));
+    assert_eq!(render(&bed.ask(&pointer)), before);
+    assert_eq!(upstream.queries().len(), 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Namespaces of others: what is in them already, and what becomes of their paths.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Child, Command};
 
 use pontoon::{Controller, EndpointSpec, IfName, Kind, NamespaceSource, Network, NetworkSpec, Sandbox, SandboxSpec};
@@ -214,5 +214,56 @@ fn a_path_that_vanishes_takes_nothing_along() {
         let again = adopt(&controller, "theirs", PATH).err().expect("refused");
         assert!(pontoon::with_causes(&again).ends_with(&format!("network namespace {PATH} does not exist")), "{again}");
         assert!(controller.sandboxes().is_empty());
+    });
+}
+
+/// Makes a sandbox that waits for its namespace, with a connection.
+fn waiting(controller: &Controller) -> Sandbox {
+    let front = network(controller, "front", &["10.1.0.0/24"]);
+    let spec = SandboxSpec::new("web").namespace(NamespaceSource::Later);
+    let sandbox = controller.create_sandbox(spec).expect("a sandbox");
+    sandbox.connect(&front, EndpointSpec::new("web")).expect("connects");
+    sandbox
+}
+
+#[test]
+fn what_fails_while_a_key_is_set_up_is_the_answer() {
+    on_kernel(|open| {
+        let controller = open();
+        let sandbox = waiting(&controller);
+        run("ip", &["netns", "add", "theirs"]);
+        inside("link add eth0 type bridge");
+        let error = sandbox.set_key(PATH).expect_err("there is an eth0");
+        assert_eq!(error.kind(), Kind::Conflict, "{error}");
+        assert!(pontoon::with_causes(&error).contains("the interface eth0"), "{error}");
+        assert_eq!(sandbox.info().expect("a record").spec.namespace, NamespaceSource::Later);
+        controller.settle().expect("settles");
+        assert_eq!((controller.debts(), controller.diagnose().expect("a diagnosis")), (vec![], vec![]));
+        inside("link delete eth0");
+        sandbox.set_key(PATH).expect("takes the key");
+        assert!(inside("-o link").contains(" eth0@"));
+    });
+}
+
+#[test]
+fn a_sandbox_that_is_gone_takes_no_key() {
+    on_kernel(|open| {
+        let controller = open();
+        let sandbox = waiting(&controller);
+        run("ip", &["netns", "add", "theirs"]);
+        sandbox.delete().expect("deletes");
+        assert_eq!(sandbox.set_key(PATH).expect_err("it is gone").kind(), Kind::NotFound);
+        assert_eq!(inside("-o link").lines().count(), 1);
+    });
+}
+
+#[test]
+fn the_socket_for_keys_is_its_owners_alone() {
+    on_kernel(|open| {
+        let controller = open();
+        let server = controller.serve_keys("/run/pontoon/keys/keys.sock").expect("serves");
+        let mode = |path: &str| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
+        assert_eq!((mode("/run/pontoon/keys"), mode("/run/pontoon/keys/keys.sock")), (0o700, 0o600));
+        drop(server);
     });
 }
