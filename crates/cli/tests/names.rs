@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::inside::{address, dig, helper, host_servers, inside, kill_helper, netns, say};
 use common::server::name_server;

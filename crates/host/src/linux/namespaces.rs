@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <run dir>/netns/<first 12 of the id>       the namespace, mounted
-//! <run dir>/sandboxes/<first 12 of the id>   the whole id, whose namespace it is, and the number of one that is adopted
+//! <run dir>/sandboxes/<first 12 of the id>   the whole id, whose namespace it is, of one that is adopted the number, and whether
+//!                                            its loopback interface was down
 //! <run dir>/files/<first 12 of the id>/      what its container sees
 //! ```
 
@@ -16,8 +17,8 @@ use pontoon_core::engine::HostError;
 use pontoon_core::model::{NamespaceSource, SandboxId};
 use pontoon_core::objects::Namespace;
 use pontoon_netlink::netns::{self, Visitor, destroy};
-use pontoon_netlink::route::LinkChange;
-use pontoon_netlink::{Error, Protocol, Socket};
+use pontoon_netlink::route::{LinkChange, link};
+use pontoon_netlink::{Error, Protocol, Request, Socket};
 use rustix::fs::statfs;
 use rustix::mount::mount_bind;
 
@@ -27,6 +28,9 @@ use super::error;
 const NSFS_MAGIC: u64 = 0x6e73_6673;
 /// The loopback interface of a new namespace is always its first.
 const LOOPBACK: u32 = 1;
+const LOOPBACK_NAME: &str = "lo";
+/// What a record says of a namespace whose loopback interface was down.
+const LOOPBACK_WAS_DOWN: &str = "loopback was down";
 const WHAT: &str = "making network namespaces";
 const CLOSING: &str = "switching IPv6 off for interfaces to come in the sandbox";
 
@@ -186,13 +190,15 @@ pub(super) fn add(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Re
         _ => None,
     };
     if path.exists() {
-        remove(files, namespace.sandbox)?;
+        release(files, visitor, namespace.sandbox)?;
     }
     // Before the namespace: a crash in between leaves a record that means nothing.
     fs::write(&record, write_record(namespace, cookie)).map_err(|e| error::io(WHAT, &e))?;
     let made = match &namespace.source {
         NamespaceSource::New => make(visitor, &path).map(Some),
-        NamespaceSource::Adopted(theirs) => keep(Path::new(theirs), &path).map(|()| None),
+        NamespaceSource::Adopted(theirs) => {
+            keep(Path::new(theirs), &path).and_then(|()| reopen(files, visitor, namespace)).map(Some)
+        }
         NamespaceSource::Later => Err(HostError::Missing { what: namespace.to_string() }),
         NamespaceSource::Host => {
             let own = format!("/proc/self/fd/{}", visitor.home().as_raw_fd());
@@ -201,16 +207,30 @@ pub(super) fn add(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Re
     };
     if made.is_err() {
         // The first error is what matters; a record alone means nothing.
-        let _ = fs::remove_file(&record);
+        let _ = release(files, visitor, namespace.sandbox);
     }
     made
 }
 
-/// Opens a namespace that is kept; one that was made for the sandbox is as it was at first.
+/// Opens a namespace that is kept: its loopback interface is up, and one that was made for the sandbox is as it was at first.
+/// The host's is not touched.
 fn reopen(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Result<Open, HostError> {
     let mut open = open(files, visitor, namespace.sandbox)?;
+    if namespace.source == NamespaceSource::Host {
+        return Ok(open);
+    }
+    if !namespace.is_made() {
+        let loopback = link(&mut open.socket, LOOPBACK_NAME).map_err(|e| error::because(WHAT, &e))?;
+        if loopback.is_none_or(|loopback| loopback.up) {
+            return Ok(open);
+        }
+        // Before it is up: whoever undoes this knows of it.
+        let record = files.record(namespace.sandbox);
+        let recorded = fs::read_to_string(&record).map_err(|e| error::io(WHAT, &e))?;
+        fs::write(&record, format!("{recorded}{LOOPBACK_WAS_DOWN}\n")).map_err(|e| error::io(WHAT, &e))?;
+    }
+    loopback_up(&mut open.socket).map_err(|e| error::because(WHAT, &e))?;
     if namespace.is_made() {
-        loopback_up(&mut open.socket).map_err(|e| error::because(WHAT, &e))?;
         let closed = visitor.visit(&open.namespace, close_to_ipv6).map_err(|e| error::because(WHAT, &e))?;
         closed.map_err(|e| error::io(CLOSING, &e))?;
     }
@@ -248,8 +268,12 @@ fn close_to_ipv6() -> io::Result<()> {
     }
 }
 
+fn loopback(up: bool) -> Request {
+    LinkChange { up: Some(up), ..LinkChange::new(LOOPBACK) }.set()
+}
+
 fn loopback_up(socket: &mut Socket) -> Result<(), Error> {
-    socket.request(&LinkChange { up: Some(true), ..LinkChange::new(LOOPBACK) }.set())
+    socket.request(&loopback(true))
 }
 
 /// Refuses a namespace that no sandbox can have, and returns its number.
@@ -303,6 +327,17 @@ pub(super) fn open(files: &Files, visitor: &Visitor, sandbox: SandboxId) -> Resu
     let namespace = netns::Namespace::open(&path).map_err(|e| error::because(what, &e))?;
     let socket = visitor.visit(&namespace, || Socket::open(Protocol::Route)).and_then(|socket| socket);
     Ok(Open { namespace, socket: socket.map_err(|e| error::because(what, &e))? })
+}
+
+/// Leaves a namespace of somebody else as it was found, and removes the files that keep it; not an error if there are none.
+pub(super) fn release(files: &Files, visitor: &Visitor, sandbox: SandboxId) -> Result<(), HostError> {
+    let recorded = fs::read_to_string(files.record(sandbox)).unwrap_or_default();
+    if recorded.lines().any(|line| line == LOOPBACK_WAS_DOWN) && files.is_kept(sandbox) {
+        let mut open = open(files, visitor, sandbox)?;
+        let given_back = open.socket.request(&loopback(false));
+        given_back.map_err(|e| error::because("giving a network namespace back", &e))?;
+    }
+    remove(files, sandbox)
 }
 
 /// Removes the files that keep a namespace; not an error if there are none.

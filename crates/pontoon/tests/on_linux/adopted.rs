@@ -132,6 +132,23 @@ fn interfaces_that_are_there_already_keep_their_names() {
     });
 }
 
+#[test]
+fn the_loopback_interface_is_up_and_afterwards_as_it_was() {
+    on_kernel(|open| {
+        let controller = open();
+        let is_up = || inside("link show lo").contains("LOWER_UP");
+        let sandbox = theirs(&controller, &[]);
+        assert!(is_up());
+        assert_eq!(controller.repair().expect("repairs").done, []);
+        sandbox.delete().expect("deletes");
+        controller.settle().expect("settles");
+        assert!(!is_up());
+        inside("link set lo up");
+        adopt(&controller, "theirs", PATH).expect("adopts").delete().expect("deletes");
+        assert!(is_up(), "it was up");
+    });
+}
+
 /// A process in a network namespace of its own.
 struct Process(Child);
 
