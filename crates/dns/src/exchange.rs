@@ -2,10 +2,13 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use domain::base::Message;
 use domain::base::iana::Rcode;
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
+use tokio::io::Interest;
 use tokio::net::TcpSocket;
 
 use crate::request::Transport;
@@ -34,20 +37,22 @@ async fn by_datagram(socket: UdpSocket, server: SocketAddr, query: &[u8]) -> io:
     socket.connect(server)?;
     let socket = tokio::net::UdpSocket::from_std(socket)?;
     socket.send(query).await?;
+    // That nobody listens is an error of the socket, not something to be read.
+    let interest = Interest::READABLE | Interest::ERROR;
     loop {
-        socket.readable().await?;
-        // Only now, so that a query that waits takes little memory.
-        let mut reply = Vec::with_capacity(LARGEST);
-        match socket.try_recv_buf(&mut reply) {
-            Ok(_) if answers(&reply, query) => {
-                reply.shrink_to_fit();
-                return Ok(reply);
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+        let mut reply = socket.async_io(interest, || receive(&socket)).await?;
+        if answers(&reply, query) {
+            reply.shrink_to_fit();
+            return Ok(reply);
         }
     }
+}
+
+/// Takes a datagram. The buffer is made for the call, so that a query that waits takes little memory.
+fn receive(socket: impl AsFd) -> io::Result<Vec<u8>> {
+    let mut reply = Vec::with_capacity(LARGEST);
+    recv(socket, spare_capacity(&mut reply), RecvFlags::empty())?;
+    Ok(reply)
 }
 
 async fn by_stream(socket: TcpStream, server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {

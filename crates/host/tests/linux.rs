@@ -286,6 +286,8 @@ fn an_interrupted_life_is_seen_by_the_next() {
 fn adopted_namespaces_are_left_as_they_were() {
     on_kernel(|host| {
         run("ip", &["netns", "add", "theirs"]);
+        // As runtimes leave it; the kernel gives `lo` its address when it comes up first.
+        run("ip", &["-n", "theirs", "link", "set", "lo", "up"]);
         host.apply(&add(&network())).unwrap();
         let mut container = container(2);
         let source = NamespaceSource::Adopted("/run/netns/theirs".to_owned());

@@ -338,3 +338,66 @@ fn failed(action: &'static str) -> impl Fn(io::Error) -> Error {
 fn errno(action: &'static str) -> impl Fn(Errno) -> Error {
     move |source| failed(action)(source.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread::{JoinHandle, spawn};
+
+    use netlink_sys::SocketAddr;
+    use netlink_sys::protocols::NETLINK_USERSOCK;
+
+    use super::*;
+
+    const MULTI: u16 = libc::NLM_F_MULTI as u16;
+    const INTERRUPTED: u16 = libc::NLM_F_DUMP_INTR as u16;
+    const KIND: u16 = libc::RTM_NEWLINK;
+
+    /// Returns a socket, and a thread in the kernel's place that answers a dump each time as `interrupted` says, and returns how
+    /// often it was asked.
+    fn listed(interrupted: &'static [bool]) -> (Socket, JoinHandle<usize>) {
+        let mut socket = Socket::open(Protocol::Route).expect("a socket");
+        let [mut ours, mut theirs] =
+            [(); 2].map(|()| netlink_sys::Socket::new(NETLINK_USERSOCK).expect("sockets between processes"));
+        let at = theirs.bind_auto().expect("an address");
+        let from = ours.bind_auto().expect("an address");
+        ours.connect(&SocketAddr::new(at.port_number(), 0)).expect("it is there");
+        theirs.connect(&SocketAddr::new(from.port_number(), 0)).expect("it is there");
+        sockopt::set_socket_timeout(&ours, sockopt::Timeout::Recv, Some(PATIENCE)).expect("a time-out");
+        socket.inner = ours;
+        let kernel = spawn(move || {
+            for interrupted in interrupted {
+                let (asked, _) = theirs.recv_from_full().expect("a request");
+                let sequence = frames(&asked).next().expect("one message").sequence;
+                let mut answer = Vec::new();
+                let flags = if *interrupted { MULTI | INTERRUPTED } else { MULTI };
+                let mut add = |kind, payload| Request { kind, flags, payload }.frame(0, sequence, &mut answer);
+                add(KIND, vec![7; 16]);
+                add(DONE, vec![0; 4]);
+                theirs.send(&answer, 0).expect("somebody waits");
+            }
+            interrupted.len()
+        });
+        (socket, kernel)
+    }
+
+    #[test]
+    fn a_list_that_was_changed_meanwhile_is_made_again() {
+        let request = Request { kind: libc::RTM_GETLINK, flags: 0, payload: vec![0; 16] };
+        let (mut socket, kernel) = listed(&[true, true, false]);
+        assert_eq!(socket.dump(&request).expect("the third is whole"), [(KIND, vec![7; 16])]);
+        assert_eq!(kernel.join().expect("it does not panic"), 3);
+        let (mut socket, kernel) = listed(&[true; DUMP_ATTEMPTS]);
+        assert!(matches!(socket.dump(&request), Err(Error::Interrupted)));
+        assert_eq!(kernel.join().expect("it does not panic"), 5);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_not_waited_for() {
+        let mut socket = Socket::open(Protocol::Route).expect("a socket");
+        let patience = sockopt::socket_timeout(&socket.inner, sockopt::Timeout::Recv).expect("a time-out");
+        assert_eq!(patience, Some(Duration::from_secs(10)));
+        let short = Some(Duration::from_millis(10));
+        sockopt::set_socket_timeout(&socket.inner, sockopt::Timeout::Recv, short).expect("a time-out");
+        assert!(matches!(socket.receive(1, 1, |_, _| {}), Err(Error::Lost)));
+    }
+}

@@ -1,5 +1,9 @@
 //! Rows of `docs/behaviour.md` that only a kernel proves, read back with `ip` and from `/proc`.
 
+#[path = "on_linux/adopted.rs"]
+mod adopted;
+
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use pontoon::{
@@ -88,6 +92,89 @@ fn a_sandbox_goes_with_its_file_and_its_interfaces() {
         controller.settle().expect("settles");
         assert!(!key.exists());
         assert_eq!(names(&ip_json(&["link", "show"])).join(" "), before);
+    });
+}
+
+/// Upstream's base directory has the same mode, and the same twelve characters name a sandbox there.
+#[test]
+fn a_new_namespace_is_kept_by_the_beginning_of_its_id_and_has_its_loopback_up() {
+    on_kernel(|open| {
+        let controller = open();
+        let sandbox = controller.create_sandbox(SandboxSpec::new("web")).expect("a sandbox");
+        let id = sandbox.id().to_string();
+        assert_eq!(sandbox.key(), &Path::new("/run/pontoon/netns").join(&id[..12]));
+        let mode = std::fs::metadata("/run/pontoon/netns").expect("a directory").permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755);
+        let netns = format!("--net={}", sandbox.key().display());
+        for own in ["127.0.0.1", "::1"] {
+            run("nsenter", &[&netns, "ping", "-c1", "-W5", own]);
+        }
+        let mine = run("readlink", &["/proc/self/ns/net"]);
+        assert_ne!(run("nsenter", &[&netns, "readlink", "/proc/self/ns/net"]), mine);
+        // The host's own is kept the same way.
+        let host = SandboxSpec::new("host").namespace(NamespaceSource::Host);
+        let host = controller.create_sandbox(host).expect("a sandbox");
+        let netns = format!("--net={}", host.key().display());
+        assert_eq!(run("nsenter", &[&netns, "readlink", "/proc/self/ns/net"]), mine);
+    });
+}
+
+/// The kernel gives such an interface no IPv6, and no settings of it.
+#[test]
+fn an_interface_too_small_for_ipv6_joins_without_it() {
+    on_kernel(|open| {
+        let controller = open();
+        let small = NetworkSpec::new("small").option("com.docker.network.driver.mtu", "1279");
+        let network = controller.create_network(small).expect("a network");
+        run("ip", &["netns", "add", "theirs"]);
+        let theirs = NamespaceSource::Adopted("/var/run/netns/theirs".to_owned());
+        for source in [NamespaceSource::New, theirs] {
+            let spec = SandboxSpec::new(format!("{source:?}").chars().take(3).collect::<String>()).namespace(source);
+            let sandbox = controller.create_sandbox(spec).expect("a sandbox");
+            sandbox.connect(&network, EndpointSpec::new(sandbox.id().short())).expect("connects");
+            let netns = format!("--net={}", sandbox.key().display());
+            run("nsenter", &[&netns, "test", "!", "-e", "/proc/sys/net/ipv6/conf/eth0"]);
+            let gateway = sandbox.endpoints()[0].info().expect("an endpoint").gateway4.expect("a gateway").to_string();
+            run("nsenter", &[&netns, "ping", "-c1", "-W5", &gateway]);
+        }
+        assert!(controller.diagnose().expect("a diagnosis").is_empty());
+    });
+}
+
+/// Upstream `TestGatewayErrorOnNetDisconnect` disconnects all the same, and leaves the sandbox without a way out.
+#[test]
+fn a_gateway_that_cannot_take_over_is_named_until_it_is_repaired() {
+    on_kernel(|open| {
+        let controller = open();
+        let sandbox = controller.create_sandbox(SandboxSpec::new("web")).expect("a sandbox");
+        let first = joined(&controller, "a", &sandbox);
+        joined(&controller, "b", &sandbox);
+        let netns = format!("--net={}", sandbox.key().display());
+        run("nsenter", &[&netns, "ip", "link", "set", "eth1", "down"]);
+        let routes = || inside(&sandbox, &["route", "show"]);
+        let before = routes();
+        let error = first.leave(&sandbox).expect_err("nothing leads out of eth1");
+        assert!(pontoon::with_causes(&error).contains("on eth1"), "{error}");
+        assert_eq!(routes(), before);
+        controller.repair().expect("repairs");
+        first.leave(&sandbox).expect("leaves");
+        assert_eq!(inside(&sandbox, &["route", "show", "default"])[0]["dev"], "eth1");
+        // Whatever is broken, a sandbox goes.
+        run("nsenter", &[&netns, "ip", "link", "set", "eth1", "down"]);
+        sandbox.delete().expect("deletes");
+    });
+}
+
+#[test]
+fn a_helper_that_cannot_be_started_is_no_reason_to_fail() {
+    isolated(|| {
+        let config = Config::new("/run/state").run_dir("/run/pontoon").names(["/run/nothing".into()]);
+        let controller = Controller::open(config).expect("opens");
+        let network = NetworkTarget::create_if_missing(NetworkSpec::new("front"));
+        let endpoints = vec![(network, EndpointSpec::new("web"))];
+        let sandbox = controller.attach(Attach { sandbox: SandboxSpec::new("web"), endpoints }).expect("attaches");
+        assert!(run("nsenter", &[&format!("--net={}", sandbox.key().display()), "ip", "link"]).contains("eth0"));
+        sandbox.delete().expect("deletes");
     });
 }
 

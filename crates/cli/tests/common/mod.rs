@@ -1,6 +1,9 @@
 //! Runs the real binary. Call everything inside `pontoon_testkit::isolated`.
 #![allow(dead_code, reason = "every test program uses a part")]
 
+pub(crate) mod inside;
+pub(crate) mod server;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

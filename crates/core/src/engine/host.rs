@@ -134,6 +134,17 @@ pub enum HostError {
         /// What it is.
         what: String,
     },
+    /// The subnet of an address is reached another way already.
+    #[error(
+        "cannot program address {address} in sandbox interface because it conflicts with existing route {route}: delete that \
+         route inside, or connect to another network"
+    )]
+    RouteConflict {
+        /// The address with the length of its subnet.
+        address: IpNet,
+        /// Where the route leads to.
+        route: IpNet,
+    },
     /// It belongs to another sandbox.
     #[error("{what} is the network namespace of sandbox {sandbox} already: a namespace has one sandbox")]
     InUse {
@@ -167,7 +178,9 @@ impl HostError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Kernel { .. } | Self::Missing { .. } => Kind::Internal,
-            Self::PortBusy { .. } | Self::Foreign { .. } | Self::InUse { .. } => Kind::Conflict,
+            Self::PortBusy { .. } | Self::Foreign { .. } | Self::InUse { .. } | Self::RouteConflict { .. } => {
+                Kind::Conflict
+            }
             Self::Privileges { .. } => Kind::Forbidden,
             Self::Unsupported { .. } => Kind::Unsupported,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::common::upstream::{Bed, Local, Upstream, answer, good, receive, receive_datagram, send, silent};
-use crate::common::{A, MX, query, render, view, zone};
+use crate::common::{A, MX, PTR, query, render, view, zone};
 use pontoon_dns::{Limits, Reach, Server, Transport, View};
 
 /// So short that a test can wait for it, and long enough for an answer on a busy machine.
@@ -50,6 +50,27 @@ fn servers_that_fail_refuse_hang_or_are_not_there_are_passed_over() {
     check(&[&Upstream::nobody(), &Upstream::udp(good)], GOOD, &[0, 1]);
     check(&[&Upstream::udp(silent), &Upstream::udp(good)], GOOD, &[1, 1]);
     check(&[&failing(2), &failing(5), &Upstream::udp(silent)], FAILED, &[1, 1, 1]);
+}
+
+#[test]
+fn a_server_that_is_not_there_costs_no_time() {
+    let (nobody, second) = (Upstream::nobody(), Upstream::udp(good));
+    let limits = Limits { attempt: 10 * crate::common::upstream::PATIENCE, ..limits() };
+    let bed = Bed::new(Arc::new(Local::default()), limits, in_sandbox(&[&nobody, &nobody, &second]));
+    assert_eq!(render(&bed.ask(&query("example.com", A))), GOOD);
+    let mut stream = bed.connect();
+    send(&mut stream, &query("example.com", A));
+    // Nobody listens there either: all three are refused.
+    assert_eq!(render(&receive(&mut stream).unwrap()), FAILED);
+}
+
+/// Upstream's: four seconds to reach a server and to be answered, 1,024 queries at once, four seconds until it is somebody's
+/// turn, and a line in the log every two.
+#[test]
+fn the_limits_are_those_that_clients_expect() {
+    let Limits { attempt, in_flight, patience, log_interval, .. } = Limits::default();
+    assert_eq!([attempt, patience, log_interval], [4, 4, 2].map(Duration::from_secs));
+    assert_eq!(in_flight, 1024);
 }
 
 #[test]
@@ -112,6 +133,24 @@ fn long_and_truncated_answers_pass() {
         reply[2] |= 2;
         reply
     });
+}
+
+#[test]
+fn answers_of_others_change_no_name_of_ours() {
+    // The one for everything is an address that is ours, under a name that is not.
+    let upstream = Upstream::udp(|query| {
+        let mut reply = answer(query, 0);
+        let at = reply.len() - 4;
+        reply[at..].copy_from_slice(&[10, 0, 0, 2]);
+        vec![reply]
+    });
+    let bed = bed(&[&upstream]);
+    let pointer = query("2.0.0.10.in-addr.arpa", PTR);
+    let before = render(&bed.ask(&pointer));
+    assert!(before.ends_with(" PTR web.front.\n"), "{before}");
+    assert!(render(&bed.ask(&query("example.com", A))).contains("10.0.0.2"));
+    assert_eq!(render(&bed.ask(&pointer)), before);
+    assert_eq!(upstream.queries().len(), 1);
 }
 
 #[test]

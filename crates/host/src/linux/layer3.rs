@@ -8,6 +8,7 @@ use pontoon_core::objects::{Address, Object, Op, Place, Route};
 use pontoon_netlink::route::{self, Family, RouteFilter, RouteScope, TABLE_MAIN, addresses, index_of, routes};
 use pontoon_netlink::{Refusal, Request, Socket};
 
+use super::conflicts::Foreign;
 use super::run::{Mode, Run, Steps, Taken, lost, set_up};
 use super::{PROTOCOL, error};
 
@@ -16,11 +17,13 @@ pub(super) struct Stack<'a> {
     socket: &'a mut Socket,
     indices: &'a mut HashMap<String, u32>,
     place: Place,
+    /// Routes that addresses could compete with, where there can be some.
+    foreign: Option<Foreign>,
 }
 
 impl Run<'_> {
     pub(super) fn host_stack(&mut self) -> Stack<'_> {
-        Stack { socket: &mut self.route, indices: &mut self.indices, place: Place::Host }
+        Stack { socket: &mut self.route, indices: &mut self.indices, place: Place::Host, foreign: None }
     }
 
     pub(super) fn layer3(&mut self, place: Place, steps: &Steps<'_>, mode: Mode, taken: &mut Taken) {
@@ -31,13 +34,15 @@ impl Run<'_> {
             });
             self.host.tenants.give(sandbox, given, &self.host.reaper);
         }
+        let undoing = self.undoing;
         let (mut stack, pending) = match place {
             Place::Host => (self.host_stack(), Vec::new()),
             Place::Sandbox(id) => match self.inside(id) {
                 Ok(inside) => {
                     let pending = std::mem::take(&mut inside.pending);
                     let socket = &mut inside.open.socket;
-                    (Stack { socket, indices: &mut inside.indices, place }, pending)
+                    let foreign = (!inside.is_new && !undoing).then(Foreign::default);
+                    (Stack { socket, indices: &mut inside.indices, place, foreign }, pending)
                 }
                 Err(error) => return nowhere(&error, steps, mode, taken),
             },
@@ -105,7 +110,13 @@ impl Stack<'_> {
     /// Returns the request for a step; none if nothing is to be done.
     fn request(&mut self, op: &Op) -> Result<Option<Request>, HostError> {
         Ok(match op {
-            Op::Add(Object::Address(address)) => Some(self.address(address)?.add()),
+            Op::Add(Object::Address(address)) => {
+                let present = self.address(address)?;
+                if let Some(foreign) = &mut self.foreign {
+                    foreign.check(self.socket, address, present.link)?;
+                }
+                Some(present.add())
+            }
             Op::Remove(Object::Address(address)) => {
                 let ours = self.present(address)?.filter(|present| present.protocol == PROTOCOL);
                 ours.map(|address| address.delete())

@@ -18,6 +18,7 @@
 
 mod advertise;
 mod bridges;
+mod conflicts;
 mod error;
 mod files;
 mod firewall;

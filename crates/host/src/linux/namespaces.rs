@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <run dir>/netns/<first 12 of the id>       the namespace, mounted
-//! <run dir>/sandboxes/<first 12 of the id>   the whole id, and whose namespace it is
+//! <run dir>/sandboxes/<first 12 of the id>   the whole id, whose namespace it is, of one that is adopted the number, and whether
+//!                                            its loopback interface was down
 //! <run dir>/files/<first 12 of the id>/      what its container sees
 //! ```
 
@@ -16,8 +17,8 @@ use pontoon_core::engine::HostError;
 use pontoon_core::model::{NamespaceSource, SandboxId};
 use pontoon_core::objects::Namespace;
 use pontoon_netlink::netns::{self, Visitor, destroy};
-use pontoon_netlink::route::LinkChange;
-use pontoon_netlink::{Error, Protocol, Socket};
+use pontoon_netlink::route::{LinkChange, link};
+use pontoon_netlink::{Error, Protocol, Request, Socket};
 use rustix::fs::statfs;
 use rustix::mount::mount_bind;
 
@@ -27,6 +28,9 @@ use super::error;
 const NSFS_MAGIC: u64 = 0x6e73_6673;
 /// The loopback interface of a new namespace is always its first.
 const LOOPBACK: u32 = 1;
+const LOOPBACK_NAME: &str = "lo";
+/// What a record says of a namespace whose loopback interface was down.
+const LOOPBACK_WAS_DOWN: &str = "loopback was down";
 const WHAT: &str = "making network namespaces";
 const CLOSING: &str = "switching IPv6 off for interfaces to come in the sandbox";
 
@@ -132,7 +136,7 @@ pub(super) fn padded(short: &str) -> Option<SandboxId> {
 
 fn read_record(text: &str) -> Option<Namespace> {
     let (id, source) = text.split_once('\n')?;
-    let source = match source.trim_end_matches('\n').split_once(' ') {
+    let source = match source.lines().next()?.split_once(' ') {
         None if source.starts_with("new") => NamespaceSource::New,
         None if source.starts_with("host") => NamespaceSource::Host,
         Some(("adopted", path)) => NamespaceSource::Adopted(path.to_owned()),
@@ -141,14 +145,21 @@ fn read_record(text: &str) -> Option<Namespace> {
     Some(Namespace { sandbox: id.parse().ok()?, source })
 }
 
-fn write_record(namespace: &Namespace) -> String {
+/// Returns the number that the namespace of a record has, if it was adopted: its path may lead elsewhere by now, as that of a
+/// process does whose pid was given again.
+fn read_cookie(text: &str) -> Option<u64> {
+    text.lines().nth(2)?.parse().ok()
+}
+
+fn write_record(namespace: &Namespace, cookie: Option<u64>) -> String {
     let source = match &namespace.source {
         NamespaceSource::New => "new".to_owned(),
         NamespaceSource::Host => "host".to_owned(),
         NamespaceSource::Later => "later".to_owned(),
         NamespaceSource::Adopted(path) => format!("adopted {path}"),
     };
-    format!("{}\n{source}\n", namespace.sandbox)
+    let cookie = cookie.map(|cookie| format!("{cookie}\n")).unwrap_or_default();
+    format!("{}\n{source}\n{cookie}", namespace.sandbox)
 }
 
 /// Returns whether a namespace is mounted there.
@@ -160,24 +171,34 @@ fn is_live(path: &Path) -> bool {
 pub(super) fn add(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Result<Option<Open>, HostError> {
     let path = files.path(namespace.sandbox);
     let record = files.record(namespace.sandbox);
-    if path.exists() {
-        let present = fs::read_to_string(&record).ok().and_then(|text| read_record(&text));
-        if present.as_ref() == Some(namespace) && is_live(&path) {
-            let mut open = open(files, visitor, namespace.sandbox)?;
-            if namespace.is_made() {
-                loopback_up(&mut open.socket).map_err(|e| error::because(WHAT, &e))?;
-                let closed = visitor.visit(&open.namespace, close_to_ipv6).map_err(|e| error::because(WHAT, &e))?;
-                closed.map_err(|e| error::io(CLOSING, &e))?;
+    let recorded = fs::read_to_string(&record).unwrap_or_default();
+    let present = read_record(&recorded);
+    let is_same = present.as_ref() == Some(namespace);
+    if is_same && is_live(&path) {
+        return reopen(files, visitor, namespace).map(Some);
+    }
+    let cookie = match &namespace.source {
+        NamespaceSource::Adopted(theirs) => {
+            let cookie = check(theirs, namespace.sandbox, files, visitor)?;
+            if is_same && read_cookie(&recorded).is_some_and(|adopted| adopted != cookie) {
+                return Err(HostError::Missing {
+                    what: format!("the network namespace that was adopted from {theirs}, which is another one by now,"),
+                });
             }
-            return Ok(Some(open));
+            Some(cookie)
         }
-        remove(files, namespace.sandbox)?;
+        _ => None,
+    };
+    if path.exists() {
+        release(files, visitor, namespace.sandbox)?;
     }
     // Before the namespace: a crash in between leaves a record that means nothing.
-    fs::write(&record, write_record(namespace)).map_err(|e| error::io(WHAT, &e))?;
+    fs::write(&record, write_record(namespace, cookie)).map_err(|e| error::io(WHAT, &e))?;
     let made = match &namespace.source {
         NamespaceSource::New => make(visitor, &path).map(Some),
-        NamespaceSource::Adopted(theirs) => adopt(theirs, &path, files, visitor).map(|()| None),
+        NamespaceSource::Adopted(theirs) => {
+            keep(Path::new(theirs), &path).and_then(|()| reopen(files, visitor, namespace)).map(Some)
+        }
         NamespaceSource::Later => Err(HostError::Missing { what: namespace.to_string() }),
         NamespaceSource::Host => {
             let own = format!("/proc/self/fd/{}", visitor.home().as_raw_fd());
@@ -186,9 +207,34 @@ pub(super) fn add(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Re
     };
     if made.is_err() {
         // The first error is what matters; a record alone means nothing.
-        let _ = fs::remove_file(&record);
+        let _ = release(files, visitor, namespace.sandbox);
     }
     made
+}
+
+/// Opens a namespace that is kept: its loopback interface is up, and one that was made for the sandbox is as it was at first.
+/// The host's is not touched.
+fn reopen(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Result<Open, HostError> {
+    let mut open = open(files, visitor, namespace.sandbox)?;
+    if namespace.source == NamespaceSource::Host {
+        return Ok(open);
+    }
+    if !namespace.is_made() {
+        let loopback = link(&mut open.socket, LOOPBACK_NAME).map_err(|e| error::because(WHAT, &e))?;
+        if loopback.is_none_or(|loopback| loopback.up) {
+            return Ok(open);
+        }
+        // Before it is up: whoever undoes this knows of it.
+        let record = files.record(namespace.sandbox);
+        let recorded = fs::read_to_string(&record).map_err(|e| error::io(WHAT, &e))?;
+        fs::write(&record, format!("{recorded}{LOOPBACK_WAS_DOWN}\n")).map_err(|e| error::io(WHAT, &e))?;
+    }
+    loopback_up(&mut open.socket).map_err(|e| error::because(WHAT, &e))?;
+    if namespace.is_made() {
+        let closed = visitor.visit(&open.namespace, close_to_ipv6).map_err(|e| error::because(WHAT, &e))?;
+        closed.map_err(|e| error::io(CLOSING, &e))?;
+    }
+    Ok(open)
 }
 
 fn make(visitor: &Visitor, path: &Path) -> Result<Open, HostError> {
@@ -222,11 +268,16 @@ fn close_to_ipv6() -> io::Result<()> {
     }
 }
 
-fn loopback_up(socket: &mut Socket) -> Result<(), Error> {
-    socket.request(&LinkChange { up: Some(true), ..LinkChange::new(LOOPBACK) }.set())
+fn loopback(up: bool) -> Request {
+    LinkChange { up: Some(up), ..LinkChange::new(LOOPBACK) }.set()
 }
 
-fn adopt(theirs: &str, path: &Path, files: &Files, visitor: &Visitor) -> Result<(), HostError> {
+fn loopback_up(socket: &mut Socket) -> Result<(), Error> {
+    socket.request(&loopback(true))
+}
+
+/// Refuses a namespace that no sandbox can have, and returns its number.
+fn check(theirs: &str, sandbox: SandboxId, files: &Files, visitor: &Visitor) -> Result<u64, HostError> {
     let source = Path::new(theirs);
     if !source.exists() {
         return Err(HostError::Missing { what: format!("network namespace {theirs}") });
@@ -236,9 +287,9 @@ fn adopt(theirs: &str, path: &Path, files: &Files, visitor: &Visitor) -> Result<
     }
     let namespace = netns::Namespace::open(source).map_err(|e| error::because(WHAT, &e))?;
     // Namespaces of other kinds look alike until somebody enters them.
-    if visitor.visit(&namespace, || ()).is_err() {
+    let Ok(cookie) = visitor.visit(&namespace, netns::cookie) else {
         return Err(error::of(libc::EINVAL, format!("{theirs} is not a network namespace")));
-    }
+    };
     let identity = |one: &netns::Namespace| one.identity().map_err(|e| error::because(WHAT, &e));
     if identity(&namespace)? == identity(visitor.home())? {
         return Err(error::of(
@@ -247,14 +298,14 @@ fn adopt(theirs: &str, path: &Path, files: &Files, visitor: &Visitor) -> Result<
         ));
     }
     // Two sandboxes would take each other's interfaces for strays.
-    for present in files.present(&[])? {
+    for present in files.present(&[])?.into_iter().filter(|present| present.sandbox != sandbox) {
         let other = netns::Namespace::open(files.path(present.sandbox)).map_err(|e| error::because(WHAT, &e))?;
         if identity(&namespace)? == identity(&other)? {
             let sandbox = present.sandbox.short();
             return Err(HostError::InUse { what: theirs.to_owned(), sandbox });
         }
     }
-    keep(source, path)
+    cookie.map_err(|e| error::because(WHAT, &e))
 }
 
 fn keep(source: &Path, path: &Path) -> Result<(), HostError> {
@@ -276,6 +327,17 @@ pub(super) fn open(files: &Files, visitor: &Visitor, sandbox: SandboxId) -> Resu
     let namespace = netns::Namespace::open(&path).map_err(|e| error::because(what, &e))?;
     let socket = visitor.visit(&namespace, || Socket::open(Protocol::Route)).and_then(|socket| socket);
     Ok(Open { namespace, socket: socket.map_err(|e| error::because(what, &e))? })
+}
+
+/// Leaves a namespace of somebody else as it was found, and removes the files that keep it; not an error if there are none.
+pub(super) fn release(files: &Files, visitor: &Visitor, sandbox: SandboxId) -> Result<(), HostError> {
+    let recorded = fs::read_to_string(files.record(sandbox)).unwrap_or_default();
+    if recorded.lines().any(|line| line == LOOPBACK_WAS_DOWN) && files.is_kept(sandbox) {
+        let mut open = open(files, visitor, sandbox)?;
+        let given_back = open.socket.request(&loopback(false));
+        given_back.map_err(|e| error::because("giving a network namespace back", &e))?;
+    }
+    remove(files, sandbox)
 }
 
 /// Removes the files that keep a namespace; not an error if there are none.

@@ -116,6 +116,8 @@ impl Executor {
 /// A sandbox's namespace, for the time of a plan: a socket that stayed there would keep it alive.
 pub(super) struct Inside {
     pub(super) open: Open,
+    /// Whether this plan made it, so that nothing of others can be there.
+    pub(super) is_new: bool,
     pub(super) indices: HashMap<String, u32>,
     /// Indices of interfaces that are still to be set up, and the steps that made them.
     pub(super) pending: Vec<(usize, u32)>,
@@ -133,6 +135,8 @@ pub(super) struct Run<'h> {
     pub(super) graves: BTreeMap<usize, Vec<Address>>,
     /// Whether there is something in the reap group that nobody else deletes.
     pub(super) reap: bool,
+    /// Whether steps are taken back.
+    pub(super) undoing: bool,
     /// Interfaces that got their carrier from this plan.
     pub(super) woken: BTreeSet<u32>,
     /// Sandboxes whose namespaces the steps let go.
@@ -165,6 +169,7 @@ impl<'h> Run<'h> {
             reap: false,
             ending: BTreeSet::new(),
             leaving: (Vec::new(), Vec::new()),
+            undoing: false,
             woken: BTreeSet::new(),
         })
     }
@@ -297,7 +302,8 @@ impl<'h> Run<'h> {
                     self.host.reaper.settle(None)?;
                 }
                 if let Some(open) = namespaces::add(files, visitor, namespace)? {
-                    self.inside.insert(namespace.sandbox, Inside::new(open));
+                    let is_new = namespace.is_made();
+                    self.inside.insert(namespace.sandbox, Inside { is_new, ..Inside::new(open) });
                 }
                 Ok(())
             }
@@ -307,7 +313,7 @@ impl<'h> Run<'h> {
                     self.leaving.0.push(namespace.sandbox);
                     return Ok(());
                 }
-                namespaces::remove(files, namespace.sandbox)
+                namespaces::release(files, visitor, namespace.sandbox)
             }
             _ => Err(HostError::Unsupported { what: "a way to replace the namespace of a sandbox in use".to_owned() }),
         }
@@ -391,6 +397,7 @@ impl<'h> Run<'h> {
         let containers: Vec<Object> =
             inverse.iter().filter_map(removed).filter(|o| o.is_container()).cloned().collect();
         inverse.retain(|op| !undone(op).is_some_and(|object| containers.iter().any(|c| object.goes_with(c))));
+        self.undoing = true;
         let taken = self.take(&inverse, Mode::Onward, false);
         taken.failed.into_iter().map(|(step, error)| (inverse[step].clone(), error)).collect()
     }
@@ -408,7 +415,7 @@ impl<'h> Run<'h> {
 
 impl Inside {
     fn new(open: Open) -> Self {
-        Self { open, indices: HashMap::new(), pending: Vec::new() }
+        Self { open, is_new: false, indices: HashMap::new(), pending: Vec::new() }
     }
 }
 

@@ -96,6 +96,37 @@ fn two_sandboxes_join_one_network() {
     assert_eq!(first.ifname, second.ifname);
 }
 
+/// Upstream `TestMACAddrOnRestart`, `TestCfgdMACAddrOnRestart`.
+#[test]
+fn a_mac_address_is_not_used_again_unless_it_was_asked_for() {
+    let lab = Lab::new();
+    let network = lab.dual("front");
+    let again = |spec: &EndpointSpec| {
+        let sandbox = lab.sandbox("web");
+        let info = lab.joined(&network, spec.clone(), &sandbox).info().unwrap();
+        sandbox.delete().unwrap();
+        (info.addresses, info.mac)
+    };
+    let drawn = EndpointSpec::new("web");
+    let (first, second) = (again(&drawn), again(&drawn));
+    assert_eq!(first.0, second.0, "the address is free again");
+    assert_ne!(first.1, second.1);
+    let mac = "02:00:00:00:07:07".parse().unwrap();
+    let asked = drawn.mac(mac);
+    assert_eq!([again(&asked).1, again(&asked).1], [mac, mac]);
+}
+
+/// Upstream `TestSetIPWithNoConfiguredSubnet`.
+#[test]
+fn an_address_may_be_asked_for_in_a_subnet_that_nobody_named() {
+    let lab = Lab::new();
+    let network = lab.dual("front");
+    let spec = EndpointSpec::new("web").address("172.17.0.99".parse().unwrap()).address("fd00:1::99".parse().unwrap());
+    let info = lab.joined(&network, spec, &lab.sandbox("web")).info().unwrap();
+    let addresses: Vec<String> = info.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["172.17.0.99/16", "fd00:1::99/64"]);
+}
+
 /// Upstream creates an interface with the endpoint; here there is none before the join.
 #[test]
 fn an_endpoint_without_a_sandbox_is_not_on_the_host() {

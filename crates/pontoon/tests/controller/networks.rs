@@ -77,6 +77,19 @@ fn networks_are_found_by_name_and_id() {
     refused(lab.controller.network_by_id("front").map(|_| ()), Kind::NotFound, "network front not found");
 }
 
+/// Upstream `TestDockerNetworkDeletePreferID`.
+#[test]
+fn an_id_is_preferred_to_the_same_text_as_a_name() {
+    let lab = Lab::new();
+    let first = lab.dual("front");
+    let id = first.id().to_string();
+    let whole = lab.dual(&id);
+    let short = lab.dual(&id[..6]);
+    assert_eq!(lab.controller.find_network(&id).unwrap().id(), first.id());
+    assert_eq!(lab.controller.find_network(&id[..6]).unwrap().id(), short.id(), "a name before the beginning of an id");
+    assert_eq!(lab.controller.network_by_name(&id).unwrap().id(), whole.id());
+}
+
 #[test]
 fn walkers_show_everything_until_told_to_stop() {
     let lab = Lab::new();

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use pontoon_core::engine::HostError;
-use pontoon_core::model::IfName;
+use pontoon_core::model::{IfName, is_link_local};
 use pontoon_core::objects::{Address, Object, Place, Route};
 
 use super::world::{
@@ -26,6 +26,11 @@ impl World {
         // IPv4 allows one address with two lengths of its subnet, IPv6 does not.
         if v6 && on_link().any(|present| present.prefix.addr() == address.prefix.addr()) {
             return Err(errno(EEXIST));
+        }
+        if address.place != Place::Host
+            && let Some(route) = netns.competing(address)
+        {
+            return Err(HostError::RouteConflict { address: address.prefix, route });
         }
         netns.addresses.push(Assigned { link: address.link.clone(), prefix: address.prefix, ours: true });
         Ok(())
@@ -159,6 +164,18 @@ impl Netns {
         let statics = statics.map(|route| (route.to.prefix_len(), route.via.is_none()));
         let longest = connected.chain(statics).max();
         if longest.is_some_and(|(_, on_link)| on_link) { Ok(()) } else { Err(errno(EHOSTUNREACH)) }
+    }
+
+    /// Returns a route of others, other than a default route, by which the subnet of an address is reached over another link.
+    fn competing(&self, address: &Address) -> Option<IpNet> {
+        let prefix = address.prefix;
+        let ours = |link: &IfName| self.addresses.iter().any(|present| present.ours && present.link == *link);
+        let connected = self.links.keys().filter(|link| **link != address.link && !ours(link));
+        let connected = connected.flat_map(|link| self.connected(link));
+        let statics =
+            self.routes.iter().filter(|route| !route.ours && route.link != address.link).map(|route| route.to);
+        let mut routes = connected.chain(statics).filter(|to| to.prefix_len() > 0 && !is_link_local(prefix.addr()));
+        routes.find(|to| to.contains(&prefix.addr()) || prefix.contains(&to.network()))
     }
 
     /// Returns the prefixes that a link's addresses make reachable.

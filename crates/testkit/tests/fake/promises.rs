@@ -57,6 +57,24 @@ fn an_adopted_namespace_survives() {
     assert_eq!(host.snapshot(), before);
 }
 
+/// On the kernel: `pontoon::on_linux::adopted::routes_that_are_there_already_are_in_nobodys_way`.
+#[test]
+fn an_address_does_not_compete_with_routes_of_others_in_a_sandbox() {
+    let host = FakeHost::new();
+    host.add_namespace("/run/x");
+    take(&host, [add(bridge("br0")), add(adopted('b', "/run/x")), add(veth("pv0", "br0", 'b', "eth0"))]);
+    host.add_foreign_link_in(inside('b'), "wg0");
+    host.add_foreign_address(inside('b'), "wg0", "10.1.0.200/25".parse().unwrap());
+    let address = |prefix: &str| add(address(inside('b'), "eth0", prefix));
+    let conflict = |address: &str, route: &str| HostError::RouteConflict {
+        address: address.parse().unwrap(),
+        route: route.parse().unwrap(),
+    };
+    assert_eq!(refusal(&host, address("10.1.0.2/24")), conflict("10.1.0.2/24", "10.1.0.128/25"));
+    take(&host, [address("10.2.0.2/24"), address("169.254.7.7/16")]);
+    take(&host, [address("10.2.0.3/24")]);
+}
+
 trait AdoptedLink {
     fn add_foreign_link_in_adopted(&self, path: &str);
 }
