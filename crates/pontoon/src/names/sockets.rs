@@ -8,11 +8,15 @@ use std::path::{Path, PathBuf};
 
 use pontoon_dns::{Outgoing, Outlet, Reach, Sockets};
 use pontoon_netlink::netns::{Identity, Namespace, Visitor};
+use rustix::net::sockopt;
 
 use super::{RESOLVER_ADDRESS, RESOLVER_PORT};
 
 /// How many threads visit sandboxes; a visit takes microseconds.
 const VISITORS: NonZeroUsize = const { NonZeroUsize::new(4).expect("four is not zero") };
+
+/// How much may wait on a sandbox's socket, in bytes as the kernel counts them: about a thousand queries.
+const WAITING: usize = 1 << 20;
 
 /// The namespaces of a run directory's sandboxes, by the beginning of the sandbox's id. None is kept open.
 pub(super) struct Namespaces {
@@ -31,7 +35,11 @@ impl Namespaces {
         let namespace = self.open(sandbox)?;
         let identity = namespace.identity().map_err(io::Error::other)?;
         let address = SocketAddrV4::new(RESOLVER_ADDRESS, RESOLVER_PORT);
-        let bind = move || Ok(Sockets { udp: UdpSocket::bind(address)?, tcp: TcpListener::bind(address)? });
+        let bind = move || {
+            let udp = UdpSocket::bind(address)?;
+            widen(&udp);
+            Ok(Sockets { udp, tcp: TcpListener::bind(address)? })
+        };
         let sockets: io::Result<Sockets> = self.visitor.visit(&namespace, bind).map_err(io::Error::other)?;
         Ok((sockets?, identity))
     }
@@ -44,6 +52,12 @@ impl Namespaces {
     fn open(&self, sandbox: &str) -> io::Result<Namespace> {
         Namespace::open(self.directory.join(sandbox)).map_err(io::Error::other)
     }
+}
+
+/// Lets more queries wait than the 190 or so that a socket holds by default. Only who may change the host's network exceeds its
+/// limit (net.core.rmem_max); others have what they have.
+fn widen(socket: &UdpSocket) {
+    let _ = sockopt::set_socket_recv_buffer_size_force(socket, WAITING);
 }
 
 impl Outlet for Namespaces {
