@@ -129,8 +129,11 @@ pub(super) fn present(files: &Files, query: &Query) -> Result<Vec<File>, HostErr
         let names = names.collect::<Result<Vec<_>, _>>().map_err(reading)?;
         let has = |name: FileName| names.iter().any(|found| found.to_string_lossy().starts_with(name.as_str()));
         for name in FileName::ALL.into_iter().filter(|name| has(*name) || names.is_empty()) {
+            let paths = Paths::of(files, sandbox, name);
             let content = match known {
-                Some(sandbox) => content(&Paths::of(files, sandbox, name))?,
+                // Somebody took it away: it is to be made, whatever lies beside it.
+                Some(_) if !paths.file.exists() => continue,
+                Some(_) => content(&paths)?,
                 None => None,
             };
             present.push(File { sandbox, name, content });
@@ -139,10 +142,9 @@ pub(super) fn present(files: &Files, query: &Query) -> Result<Vec<File>, HostErr
     Ok(present)
 }
 
-/// Returns what was written last; nothing if that was cut short, or if somebody took the file away.
+/// Returns what was written last; nothing if that was cut short.
 fn content(paths: &Paths) -> Result<Option<String>, HostError> {
-    let whole = paths.file.exists() && !paths.next.exists();
-    if whole { read(&paths.generated) } else { Ok(None) }
+    if paths.next.exists() { Ok(None) } else { read(&paths.generated) }
 }
 
 /// Returns what a sandbox's files are made from.

@@ -51,9 +51,10 @@ impl World {
 
     /// What the container made of them cannot be seen.
     pub(super) fn own_files(&self, query: &Query) -> impl Iterator<Item = File> {
-        self.files.iter().map(|(&(sandbox, name), written)| {
-            let whole = written.text.is_some() && query.sandboxes.contains(&sandbox);
-            File { sandbox, name, content: written.last.clone().filter(|_| whole) }
+        self.files.iter().filter_map(|(&(sandbox, name), written)| {
+            let known = query.sandboxes.contains(&sandbox);
+            let is_there = !known || written.text.is_some();
+            is_there.then(|| File { sandbox, name, content: written.last.clone().filter(|_| known) })
         })
     }
 
