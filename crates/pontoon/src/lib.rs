@@ -48,7 +48,7 @@ pub use pontoon_core::drivers::{
 };
 pub use pontoon_core::engine::gateway::Gateways;
 pub use pontoon_core::engine::{
-    ApplyError, Attach, Counters, Difference, EVENT_CAPACITY, Event, HostError, HostProfile, NetworkTarget,
+    ApplyError, Attach, Counters, Difference, EVENT_CAPACITY, Event, HostError, HostProfile, NetworkTarget, NoIpv6,
     Quarantined, Repaired, Restored, StoreError, Subscription,
 };
 pub use pontoon_core::error::{EndpointError, Error, Kind, NetworkError, SandboxError, with_causes};

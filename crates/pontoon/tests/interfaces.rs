@@ -118,6 +118,55 @@ fn an_endpoint_that_switches_ipv6_off_has_no_ipv6_address() {
     });
 }
 
+/// Lets nobody write settings, as where this process is in a container itself.
+fn make_settings_read_only() {
+    run("mount", &["--bind", "/proc/sys", "/proc/sys"]);
+    run("mount", &["-o", "remount,bind,ro", "/proc/sys"]);
+}
+
+#[test]
+fn ipv6_that_cannot_be_switched_on_is_done_without() {
+    on_kernel(|controller| {
+        let network = controller.create_network(dual_stack("dual")).unwrap();
+        let spec = SandboxSpec::new("box").publish("8080:80".parse().unwrap());
+        let sandbox = controller.create_sandbox(spec).unwrap();
+        make_settings_read_only();
+        let endpoint = sandbox.connect(&network, EndpointSpec::new("box")).unwrap();
+        let info = endpoint.info().unwrap();
+        assert_eq!(info.addresses, ["10.7.0.2/24".parse().unwrap()]);
+        assert!(info.gateway6.is_none() && info.ports.iter().all(|port| port.container_ip.is_ipv4()), "{info:?}");
+        assert_eq!(ipv6_off(&sandbox, "eth0"), "1");
+        assert_eq!(inside(&sandbox, &["ip", "-6", "-oneline", "address", "show", "dev", "eth0"]), "");
+        inside(&sandbox, &["ping", "-c", "1", "-W", "2", "10.7.0.1"]);
+        assert_eq!(controller.repair().unwrap().done, []);
+        // A namespace of one's own begins with IPv6, and that cannot be switched off.
+        let Err(refused) = controller.create_sandbox(SandboxSpec::new("other")) else { panic!("it was made") };
+        let told = pontoon::with_causes(&refused);
+        assert!(told.contains("/proc/sys is read-only"), "{told}");
+        assert_eq!((controller.sandboxes().len(), controller.repair().unwrap().done), (1, Vec::new()));
+    });
+}
+
+#[test]
+fn settings_that_are_right_are_not_written() {
+    on_kernel(|controller| {
+        run("ip", &["netns", "add", "theirs"]);
+        let dual = controller.create_network(dual_stack("dual")).unwrap();
+        let plain = controller.create_network(NetworkSpec::new("plain")).unwrap();
+        make_settings_read_only();
+        let spec = SandboxSpec::new("box").namespace(NamespaceSource::Adopted("/var/run/netns/theirs".to_owned()));
+        let sandbox = attach(controller, spec, &[(&dual, EndpointSpec::new("a"))]).unwrap();
+        assert_eq!(ipv6_off(&sandbox, "eth0"), "0");
+        let addresses = sandbox.endpoints()[0].info().unwrap().addresses.clone();
+        assert_eq!(addresses[1], "fd00:7::2/64".parse().unwrap());
+        // An interface with IPv6 and no address of it would listen to its neighbours.
+        let Err(refused) = sandbox.connect(&plain, EndpointSpec::new("b")) else { panic!("it was connected") };
+        let told = pontoon::with_causes(&refused);
+        assert!(told.contains("failed to disable IPv6 on container's interface eth1"), "{told}");
+        assert_eq!((sandbox.endpoints().len(), controller.repair().unwrap().done), (1, Vec::new()));
+    });
+}
+
 #[test]
 fn settings_that_the_kernel_refuses_leave_nothing() {
     on_kernel(|controller| {
