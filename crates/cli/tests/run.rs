@@ -7,22 +7,8 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Command;
 
-use common::{command, eventually, json, like_before, ok, pontoon, signal, snapshot, start};
+use common::{command, eventually, json, like_before, ok, outside, pontoon, signal, snapshot, start};
 use pontoon_testkit::{Feature, isolated, require, run};
-
-/// Makes a namespace `outside` that reaches the test's namespace at 192.0.2.1.
-fn outside() {
-    for line in [
-        "netns add outside",
-        "link add uplink type veth peer name eth0 netns outside",
-        "addr add 192.0.2.1/24 dev uplink",
-        "link set uplink up",
-        "-n outside addr add 192.0.2.9/24 dev eth0",
-        "-n outside link set eth0 up",
-    ] {
-        run("ip", &line.split(' ').collect::<Vec<_>>());
-    }
-}
 
 fn fetch(url: &str) -> Option<String> {
     let fetched = Command::new("ip")

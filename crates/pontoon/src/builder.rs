@@ -150,7 +150,8 @@ fn open_session(config: &Config) -> Result<Session, StoreError> {
 }
 
 fn open_host(config: &Config) -> Result<Arc<dyn Host>, HostError> {
-    let linux = LinuxConfig::new(config.run_dir.clone());
+    // Who answers for names lives longer than a command, and announces too.
+    let linux = LinuxConfig { announces_once: config.names.is_some(), ..LinuxConfig::new(config.run_dir.clone()) };
     Ok(Arc::new(if config.read_only { LinuxHost::open_read_only(linux) } else { LinuxHost::open(linux) }?))
 }
 

@@ -118,6 +118,8 @@ impl Config {
     /// Lets the sandboxes of a network know each other by name: after every change their names are written down for the process
     /// that answers them, which calls [`crate::names::serve`] with the same run directory. If there is none, one is started by
     /// this command line: a program and its arguments. Otherwise sandboxes have a resolver's address, and nobody answers there.
+    ///
+    /// That process announces addresses too, after the first time; otherwise this process does so as long as it lives.
     #[must_use]
     pub fn names(mut self, helper: impl IntoIterator<Item = OsString>) -> Self {
         self.names = Some(helper.into_iter().collect());

@@ -49,7 +49,7 @@ pub use pontoon_core::drivers::{
 pub use pontoon_core::engine::gateway::Gateways;
 pub use pontoon_core::engine::{
     ApplyError, Attach, Counters, Difference, EVENT_CAPACITY, Event, GATEWAY_NETWORK, HostError, HostProfile,
-    NetworkTarget, Quarantined, Repaired, Restored, StoreError, Subscription,
+    NetworkTarget, NoIpv6, Quarantined, Repaired, Restored, StoreError, Subscription,
 };
 pub use pontoon_core::error::{EndpointError, Error, Kind, NetworkError, SandboxError, with_causes};
 pub use pontoon_core::files::{self, FileError};

@@ -1,8 +1,6 @@
 //! What every interface of a sandbox has, seen on a kernel: IPv6 only where it belongs, settings, link-local addresses,
 //! counters, and what neighbours hear of it.
 
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,15 +8,24 @@ use pontoon::{
     Attach, Config, Controller, EndpointSpec, Error, Kind, NamespaceSource, Network, NetworkSpec, Sandbox, SandboxSpec,
     label,
 };
-use pontoon_testkit::{Feature, isolated, require, run};
+use pontoon_testkit::{Capture, Feature, isolated, require, run, times};
+
+/// Tells this program to be the process that answers and announces: for which run directory.
+const HELPER: &str = "PONTOON_HELPER";
+const RUN: &str = "/run/pontoon";
 
 fn on_kernel(test: impl FnOnce(&Controller)) {
+    on_kernel_with(|config| config, test);
+}
+
+/// Runs a test with a controller that `prepare` sets up.
+fn on_kernel_with(prepare: impl FnOnce(Config) -> Config, test: impl FnOnce(&Controller)) {
     isolated(|| {
         if ![Feature::Ipv6, Feature::Veth, Feature::Bridge, Feature::NfTables].into_iter().all(require) {
             return;
         }
         run("ip", &["link", "set", "lo", "up"]);
-        let config = Config::new("/run/state").run_dir("/run/pontoon");
+        let config = prepare(Config::new("/run/state").run_dir(RUN));
         test(&Controller::open(config).expect("the kernel lets us"));
     });
 }
@@ -111,6 +118,55 @@ fn an_endpoint_that_switches_ipv6_off_has_no_ipv6_address() {
     });
 }
 
+/// Lets nobody write settings, as where this process is in a container itself.
+fn make_settings_read_only() {
+    run("mount", &["--bind", "/proc/sys", "/proc/sys"]);
+    run("mount", &["-o", "remount,bind,ro", "/proc/sys"]);
+}
+
+#[test]
+fn ipv6_that_cannot_be_switched_on_is_done_without() {
+    on_kernel(|controller| {
+        let network = controller.create_network(dual_stack("dual")).unwrap();
+        let spec = SandboxSpec::new("box").publish("8080:80".parse().unwrap());
+        let sandbox = controller.create_sandbox(spec).unwrap();
+        make_settings_read_only();
+        let endpoint = sandbox.connect(&network, EndpointSpec::new("box")).unwrap();
+        let info = endpoint.info().unwrap();
+        assert_eq!(info.addresses, ["10.7.0.2/24".parse().unwrap()]);
+        assert!(info.gateway6.is_none() && info.ports.iter().all(|port| port.container_ip.is_ipv4()), "{info:?}");
+        assert_eq!(ipv6_off(&sandbox, "eth0"), "1");
+        assert_eq!(inside(&sandbox, &["ip", "-6", "-oneline", "address", "show", "dev", "eth0"]), "");
+        inside(&sandbox, &["ping", "-c", "1", "-W", "2", "10.7.0.1"]);
+        assert_eq!(controller.repair().unwrap().done, []);
+        // A namespace of one's own begins with IPv6, and that cannot be switched off.
+        let Err(refused) = controller.create_sandbox(SandboxSpec::new("other")) else { panic!("it was made") };
+        let told = pontoon::with_causes(&refused);
+        assert!(told.contains("/proc/sys is read-only"), "{told}");
+        assert_eq!((controller.sandboxes().len(), controller.repair().unwrap().done), (1, Vec::new()));
+    });
+}
+
+#[test]
+fn settings_that_are_right_are_not_written() {
+    on_kernel(|controller| {
+        run("ip", &["netns", "add", "theirs"]);
+        let dual = controller.create_network(dual_stack("dual")).unwrap();
+        let plain = controller.create_network(NetworkSpec::new("plain")).unwrap();
+        make_settings_read_only();
+        let spec = SandboxSpec::new("box").namespace(NamespaceSource::Adopted("/var/run/netns/theirs".to_owned()));
+        let sandbox = attach(controller, spec, &[(&dual, EndpointSpec::new("a"))]).unwrap();
+        assert_eq!(ipv6_off(&sandbox, "eth0"), "0");
+        let addresses = sandbox.endpoints()[0].info().unwrap().addresses.clone();
+        assert_eq!(addresses[1], "fd00:7::2/64".parse().unwrap());
+        // An interface with IPv6 and no address of it would listen to its neighbours.
+        let Err(refused) = sandbox.connect(&plain, EndpointSpec::new("b")) else { panic!("it was connected") };
+        let told = pontoon::with_causes(&refused);
+        assert!(told.contains("failed to disable IPv6 on container's interface eth1"), "{told}");
+        assert_eq!((sandbox.endpoints().len(), controller.repair().unwrap().done), (1, Vec::new()));
+    });
+}
+
 #[test]
 fn settings_that_the_kernel_refuses_leave_nothing() {
     on_kernel(|controller| {
@@ -174,64 +230,13 @@ fn interfaces_count_what_they_pass() {
     });
 }
 
-/// Packets that a neighbour hears.
-struct Ears {
-    child: Child,
-}
-
-impl Ears {
-    /// Begins to listen on `eth0` of a sandbox.
-    fn open(sandbox: &Sandbox) -> Self {
-        let child = Command::new("nsenter")
-            .arg(format!("--net={}", sandbox.key().display()))
-            .args(["tcpdump", "-Z", "root", "-n", "-e", "-vv", "-tt", "-l", "--immediate-mode", "-i", "eth0"])
-            .args(["-Q", "in", "arp or icmp6"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("nsenter can be run");
-        let mut ears = Self { child };
-        let mut said = Vec::new();
-        let errors = ears.child.stderr.as_mut().expect("it is piped");
-        while !String::from_utf8_lossy(&said).contains("listening on") {
-            let mut byte = [0];
-            assert_eq!(errors.read(&mut byte).expect("a pipe"), 1, "tcpdump: {}", String::from_utf8_lossy(&said));
-            said.push(byte[0]);
-        }
-        ears
-    }
-
-    /// Stops, and returns a line for each packet.
-    fn close(mut self) -> Vec<String> {
-        // `nsenter` became the command that it runs.
-        run("kill", &["-INT", &self.child.id().to_string()]);
-        let mut text = String::new();
-        self.child.stdout.take().expect("it is piped").read_to_string(&mut text).expect("text");
-        let _ended = self.child.wait();
-        let mut packets: Vec<String> = Vec::new();
-        for line in text.lines() {
-            match line.starts_with([' ', '\t']) {
-                false => packets.push(line.to_owned()),
-                true => packets.last_mut().expect("a packet comes before its parts").push_str(line),
-            }
-        }
-        packets
-    }
-}
-
-/// Times of the packets that have all the words.
-fn times(packets: &[String], words: &[&str]) -> Vec<f64> {
-    let fitting = packets.iter().filter(|packet| words.iter().all(|word| packet.contains(word)));
-    fitting.map(|packet| packet.split(' ').next().unwrap_or_default().parse().expect("a time")).collect()
-}
-
 /// Hands over when a neighbour hears of a new sandbox's IPv4 address and of its IPv6 address.
 fn announced(options: &[(&str, &str)], wait: Duration, check: impl FnOnce(Vec<f64>, Vec<f64>, &[String])) {
     on_kernel(|controller| {
         let spec = options.iter().fold(dual_stack("dual"), |spec, (key, value)| spec.option(*key, *value));
         let network = controller.create_network(spec).unwrap();
         let neighbour = attached(controller, "neighbour", &network, EndpointSpec::default());
-        let ears = Ears::open(&neighbour);
+        let ears = Capture::open(neighbour.key(), "eth0", "arp or icmp6");
         let spec = EndpointSpec::default().mac("02:00:00:00:07:07".parse().unwrap());
         attached(controller, "box", &network, spec);
         sleep(wait);
@@ -266,6 +271,43 @@ fn nothing_is_announced_where_the_count_is_zero() {
     announced(&[(label::ADVERTISE_COUNT, "0")], Duration::from_millis(300), |arp, na, packets| {
         assert_eq!((arp.len(), na.len()), (0, 0), "{packets:#?}");
     });
+}
+
+/// The process that a controller with names starts; otherwise there is nothing to do.
+#[test]
+fn helper() {
+    if let Some(run_dir) = std::env::var_os(HELPER) {
+        pontoon::names::serve(run_dir.as_ref()).expect("the run directory is there");
+    }
+}
+
+/// The helper announces for everybody, also for those who ask nobody for names.
+#[test]
+fn a_sandbox_without_a_resolver_is_announced_as_often() {
+    let this = std::env::current_exe().expect("the running test has a path");
+    let command = ["env".into(), format!("{HELPER}={RUN}").into(), this.into(), "--exact".into(), "helper".into()];
+    on_kernel_with(
+        |config| config.names(command),
+        |controller| {
+            let network =
+                controller.create_network(dual_stack("dual").option(label::ADVERTISE_INTERVAL, "200")).unwrap();
+            let quiet = |name: &str, spec: EndpointSpec| {
+                let spec = [(&network, EndpointSpec { name: name.to_owned(), ..spec })];
+                attach(controller, SandboxSpec { resolver: Some(false), ..SandboxSpec::new(name) }, &spec).unwrap()
+            };
+            let neighbour = quiet("neighbour", EndpointSpec::default());
+            let ears = Capture::open(neighbour.key(), "eth0", "arp");
+            quiet("box", EndpointSpec::default().mac("02:00:00:00:07:07".parse().unwrap()));
+            let heard = || times(&ears.packets(), &["02:00:00:00:07:07 > ff:ff:ff:ff:ff:ff", "tell 10.7.0.3"]).len();
+            let began = Instant::now();
+            while heard() < 3 {
+                assert!(began.elapsed() < Duration::from_secs(10), "{:#?}", ears.packets());
+                sleep(Duration::from_millis(20));
+            }
+            sleep(Duration::from_millis(500));
+            assert_eq!(heard(), 3, "{:#?}", ears.packets());
+        },
+    );
 }
 
 #[test]

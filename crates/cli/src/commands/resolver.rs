@@ -5,7 +5,7 @@ use clap::Args;
 use crate::context::Context;
 use crate::errors::{Failure, Outcome};
 
-/// Answer sandboxes that ask for names, until there has been none for a moment
+/// Answer sandboxes that ask for names, and announce their addresses, until there has been none for a moment
 ///
 /// Commands start it when they need it; one for each run directory is enough, and a second one leaves.
 #[derive(Args, Debug)]

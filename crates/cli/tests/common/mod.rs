@@ -79,10 +79,26 @@ pub(crate) fn start(arguments: &[&str]) -> Child {
     command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
 }
 
+/// Makes a namespace `outside` that reaches the test's namespace at 192.0.2.1.
+pub(crate) fn outside() {
+    for line in [
+        "netns add outside",
+        "link add uplink type veth peer name eth0 netns outside",
+        "addr add 192.0.2.1/24 dev uplink",
+        "link set uplink up",
+        "-n outside addr add 192.0.2.9/24 dev eth0",
+        "-n outside link set eth0 up",
+    ] {
+        run("ip", &line.split(' ').collect::<Vec<_>>());
+    }
+}
+
 /// Everything that could be left behind: links, addresses, routes, rules, mounts, files of the run directory.
 pub(crate) fn snapshot() -> BTreeMap<&'static str, String> {
     let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts are listed");
-    let files = if Path::new(RUN_DIR).exists() { run("find", &[RUN_DIR]) } else { String::new() };
+    let found = if Path::new(RUN_DIR).exists() { run("find", &[RUN_DIR]) } else { String::new() };
+    let mut files: Vec<&str> = found.lines().collect();
+    files.sort_unstable();
     BTreeMap::from([
         ("links", lasting(&["-j", "link"])),
         ("addresses", lasting(&["-j", "addr"])),
@@ -90,7 +106,7 @@ pub(crate) fn snapshot() -> BTreeMap<&'static str, String> {
         ("routes6", lasting(&["-j", "-6", "route", "show", "table", "all"])),
         ("rules", run("nft", &["-j", "list", "ruleset"])),
         ("mounts", mounts),
-        ("files", files),
+        ("files", files.join("\n")),
     ])
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::locks::{LockKey, Mode, Wanted, want};
 use super::state::{Record, RecordKey, State};
 use crate::error::{EndpointError, Error, NetworkError, SandboxError};
-use crate::model::{Endpoint, EndpointId, Network, NetworkId, Sandbox, SandboxId};
+use crate::model::{Endpoint, EndpointId, IfName, Network, NetworkId, Sandbox, SandboxId};
 use crate::ports::BusyPort;
 
 /// What the host refused in earlier rounds of one operation.
@@ -14,6 +14,8 @@ use crate::ports::BusyPort;
 pub(super) struct Learned {
     /// Host ports that other programs hold.
     pub(super) busy: Vec<BusyPort>,
+    /// Interfaces that cannot have IPv6, by sandbox and name.
+    pub(super) no_ipv6: BTreeSet<(SandboxId, IfName)>,
 }
 
 /// The state being edited.
@@ -39,6 +41,22 @@ impl<'a> Draft<'a> {
 
     pub(super) fn busy_ports(&self) -> &'a [BusyPort] {
         &self.learned.busy
+    }
+
+    /// Takes the IPv6 addresses of those of a sandbox's endpoints whose interfaces cannot have IPv6. One that has no other
+    /// address keeps it, so that the host's refusal is told.
+    pub(super) fn give_up_ipv6(&mut self, sandbox: SandboxId) {
+        let refused = |endpoint: &Arc<Endpoint>| {
+            let attached = endpoint.attached.as_ref();
+            attached.is_some_and(|at| self.learned.no_ipv6.contains(&(at.sandbox, at.ifname.clone())))
+        };
+        let refused: Vec<_> = self.now.attached_to(sandbox).filter(|endpoint| refused(endpoint)).cloned().collect();
+        for endpoint in refused {
+            let addresses: Vec<_> = endpoint.addresses.iter().filter(|one| one.addr().is_ipv4()).copied().collect();
+            if !addresses.is_empty() {
+                self.put_endpoint(Endpoint { addresses, ..(*endpoint).clone() });
+            }
+        }
     }
 
     pub(super) fn wanted(&self) -> &Wanted {

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::error::Kind;
 use crate::files::Basis;
 use crate::ipam::Ranges;
-use crate::model::{NamespaceSource, SandboxId};
+use crate::model::{IfName, NamespaceSource, SandboxId};
 use crate::objects::{Key, Object, Objects, Op, Place, Plan, Tenure};
 use crate::ports::{PortProto, PortRange};
 
@@ -153,6 +153,9 @@ pub enum HostError {
         /// The beginning of the other sandbox's id.
         sandbox: String,
     },
+    /// An interface of a sandbox cannot have IPv6, because the setting that would switch it on cannot be written.
+    #[error("unable to switch IPv6 on for {0}")]
+    NoIpv6(Box<NoIpv6>),
     /// What a step needs is not there.
     #[error("{what} does not exist")]
     Missing {
@@ -173,6 +176,18 @@ pub enum HostError {
     },
 }
 
+/// An interface that cannot have IPv6, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("interface {interface} of sandbox {}: {reason}", .sandbox.short())]
+pub struct NoIpv6 {
+    /// The sandbox.
+    pub sandbox: SandboxId,
+    /// The interface.
+    pub interface: IfName,
+    /// The refusal, which names the setting.
+    pub reason: String,
+}
+
 impl HostError {
     /// Returns the kind.
     pub fn kind(&self) -> Kind {
@@ -181,7 +196,7 @@ impl HostError {
             Self::PortBusy { .. } | Self::Foreign { .. } | Self::InUse { .. } | Self::RouteConflict { .. } => {
                 Kind::Conflict
             }
-            Self::Privileges { .. } => Kind::Forbidden,
+            Self::Privileges { .. } | Self::NoIpv6(_) => Kind::Forbidden,
             Self::Unsupported { .. } => Kind::Unsupported,
         }
     }

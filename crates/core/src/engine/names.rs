@@ -1,4 +1,4 @@
-//! What containers call each other: a function of the state, for whoever answers them.
+//! What containers call each other, and what their neighbours are told: a function of the state, for whoever answers and tells.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,9 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::state::State;
 use super::{files, gateway};
+use crate::drivers::advertise;
 use crate::files::NameServer;
 use crate::files::resolv_conf::{ContainerResolvConf, SingleLabels};
-use crate::model::{Endpoint, EndpointId, NamespaceSource, Network, NetworkId, Phase, Sandbox, SandboxId};
+use crate::model::{
+    Endpoint, EndpointId, IfName, MacAddr, NamespaceSource, Network, NetworkId, Phase, Sandbox, SandboxId,
+    is_link_local,
+};
+use crate::objects::Advertise;
 
 /// Who is told what containers call each other.
 pub trait NameService: Send + Sync {
@@ -19,7 +24,7 @@ pub trait NameService: Send + Sync {
     fn publish(&self, latest: &dyn Fn() -> Names);
 }
 
-/// Who is called what, and who sees it.
+/// Who is called what, and who sees it; and whose addresses are announced.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Names {
@@ -27,6 +32,8 @@ pub struct Names {
     pub networks: BTreeMap<NetworkId, NetworkNames>,
     /// The sandboxes that have a resolver.
     pub sandboxes: BTreeMap<SandboxId, SandboxNames>,
+    /// What is announced of each sandbox's interfaces, whether it has a resolver or not.
+    pub announced: BTreeMap<SandboxId, BTreeMap<EndpointId, Announced>>,
 }
 
 /// The names of one network.
@@ -63,6 +70,19 @@ pub struct SandboxNames {
     pub keeps_single_labels: bool,
 }
 
+/// What the neighbours of an interface are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// The interface's name inside the sandbox.
+    pub link: IfName,
+    /// The MAC address to which its addresses lead.
+    pub mac: MacAddr,
+    /// Its addresses, without link-local ones.
+    pub addresses: Vec<IpAddr>,
+    /// How often and how fast.
+    pub advertise: Advertise,
+}
+
 /// A network as one sandbox sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
@@ -82,10 +102,40 @@ impl Names {
                 names.sandboxes.insert(sandbox.id, SandboxNames::of(state, sandbox));
             }
         }
+        for endpoint in state.endpoints().filter(|endpoint| endpoint.phase != Phase::Creating) {
+            if let Some((sandbox, announced)) = Announced::of(state, endpoint) {
+                names.announced.entry(sandbox).or_default().insert(endpoint.id, announced);
+            }
+        }
         for seen in names.sandboxes.values().flat_map(|sandbox| &sandbox.networks) {
             names.networks.entry(seen.network).or_insert_with(|| NetworkNames::of(state, seen.network));
         }
         names
+    }
+
+    /// Returns whether there is anything to do for a sandbox.
+    pub fn concern(&self, sandbox: SandboxId) -> bool {
+        self.sandboxes.contains_key(&sandbox) || self.announced.contains_key(&sandbox)
+    }
+
+    /// Returns whether there is nothing to do for anybody.
+    pub fn is_empty(&self) -> bool {
+        self.sandboxes.is_empty() && self.announced.is_empty()
+    }
+}
+
+impl Announced {
+    /// Returns what is announced of an attached endpoint, and in which sandbox. One that has addresses and no interface is found
+    /// out by whoever announces them.
+    fn of(state: &State, endpoint: &Endpoint) -> Option<(SandboxId, Self)> {
+        let attached = endpoint.attached.as_ref()?;
+        let source = &state.sandbox(attached.sandbox)?.spec.namespace;
+        let is_inside = !matches!(source, NamespaceSource::Host | NamespaceSource::Later);
+        // Options that make no sense were refused with the network.
+        let advertise = advertise::read(&state.network(endpoint.network)?.spec.options).ok().flatten()?;
+        let addresses = endpoint.addresses.iter().map(IpNet::addr).filter(|address| !is_link_local(*address));
+        let (link, mac, addresses) = (attached.ifname.clone(), endpoint.mac, addresses.collect::<Vec<_>>());
+        (is_inside && !addresses.is_empty()).then_some((attached.sandbox, Self { link, mac, addresses, advertise }))
     }
 }
 

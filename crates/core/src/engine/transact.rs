@@ -47,6 +47,16 @@ enum Failed {
     For(Error),
 }
 
+impl Learned {
+    /// Says what an operation that succeeded had to do without.
+    fn tell(&self) {
+        for (sandbox, interface) in &self.no_ipv6 {
+            let sandbox = sandbox.short();
+            warn!(%interface, sandbox, "the setting that switches IPv6 on cannot be written: the interface has no IPv6");
+        }
+    }
+}
+
 impl Engine {
     /// Runs an edit on a draft of the state, makes the host follow, and commits: all or nothing.
     ///
@@ -63,7 +73,10 @@ impl Engine {
         loop {
             let (begun, out) = self.begin(label, &learned, &edit)?;
             match self.carry_out(&begun) {
-                Ok(()) => return Ok(out),
+                Ok(()) => {
+                    learned.tell();
+                    return Ok(out);
+                }
                 Err(Failed::For(error)) => return Err(error),
                 Err(Failed::Refused(last @ HostError::PortBusy { .. }, _)) if learned.busy.len() + 1 == ROUNDS => {
                     return Err(Error::Restless { label: label.to_owned(), rounds: ROUNDS, last: Box::new(last) });
@@ -71,6 +84,13 @@ impl Engine {
                 Err(Failed::Refused(HostError::PortBusy { ip, port, proto }, _)) => {
                     debug!(%ip, port, %proto, "the host port is taken: choosing again");
                     learned.busy.push((ip, proto, port));
+                }
+                Err(Failed::Refused(HostError::NoIpv6(refused), error)) => {
+                    debug!(%refused, "no IPv6: going on without");
+                    // An interface that is to have IPv6 all the same was asked to.
+                    if !learned.no_ipv6.insert((refused.sandbox, refused.interface)) {
+                        return Err(*error);
+                    }
                 }
                 Err(Failed::Refused(_, error)) => return Err(*error),
             }

@@ -1,7 +1,7 @@
 //! Telling the neighbours of a sandbox who has an address now: they may remember another MAC address.
 //!
-//! The first announcement is made when the interface is up, by the thread that applies the plan. A thread of its own makes the
-//! others, as long as this process lives, and stops where the interface is not the same any more.
+//! The first announcement is made when the interface is up, by the thread that applies the plan. An [`Announcer`] makes the
+//! others on a thread of its own: that of the host, or that of a process that lives longer.
 
 mod packet;
 mod worker;
@@ -21,22 +21,27 @@ use super::namespaces::Open;
 use super::run::Run;
 use super::{PROTOCOL, error};
 
-pub(super) use worker::Announcer;
+pub use worker::{Announcer, Ticket};
 
 /// How long a bridge port may take to forward, and an interface to be able to send.
 const PATIENCE: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What is announced of an interface, and how often still.
-#[derive(Clone, Debug)]
-struct Announcement {
-    sandbox: SandboxId,
-    link: IfName,
-    index: u32,
-    mac: MacAddr,
-    addresses: Vec<IpAddr>,
-    left: u8,
-    interval: Duration,
+/// What is announced of an interface of a sandbox, how often, and how fast.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The sandbox.
+    pub sandbox: SandboxId,
+    /// The interface's name there.
+    pub link: IfName,
+    /// Its MAC address; with another one it is another interface, of which nothing is announced.
+    pub mac: MacAddr,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// How often.
+    pub count: u8,
+    /// The time from one to the next.
+    pub interval: Duration,
 }
 
 impl Run<'_> {
@@ -46,7 +51,12 @@ impl Run<'_> {
             let (Op::Add(Object::Veth(veth)) | Op::Change { to: Object::Veth(veth), .. }) = op else { continue };
             let Some(advertise) = veth.advertise.filter(|_| veth.flaw.is_none()) else { continue };
             match self.announce_first(ops, op, veth, advertise) {
-                Ok(rest) => rest.into_iter().for_each(|rest| self.host.announcer.ask(rest)),
+                Ok(rest) => {
+                    if let (Some(announcer), Some(rest)) = (&self.host.announcer, rest) {
+                        let interval = rest.interval;
+                        announcer.ask(rest, interval);
+                    }
+                }
                 Err(error) => {
                     let (interface, sandbox) = (&veth.peer, veth.sandbox.short());
                     tracing::warn!(%error, %interface, sandbox, "the addresses of an interface could not be announced");
@@ -75,15 +85,14 @@ impl Run<'_> {
         let announcement = Announcement {
             sandbox: veth.sandbox,
             link: veth.peer.clone(),
-            index,
             mac: veth.mac,
             addresses,
-            left: count.saturating_sub(1),
+            count: count.saturating_sub(1),
             interval: Duration::from_millis(interval.into()),
         };
         let visitor = self.host.visitor.clone();
-        send(&announcement, &mut self.inside(veth.sandbox)?.open, &visitor)?;
-        Ok((announcement.left > 0).then_some(announcement))
+        send(&announcement, index, &mut self.inside(veth.sandbox)?.open, &visitor)?;
+        Ok((announcement.count > 0).then_some(announcement))
     }
 
     /// Returns the addresses that an interface has from us.
@@ -121,9 +130,9 @@ fn given(ops: &[Op], veth: &Veth) -> Vec<IpAddr> {
         .collect()
 }
 
-/// Announces once, inside the sandbox.
-fn send(announcement: &Announcement, open: &mut Open, visitor: &Visitor) -> Result<(), HostError> {
-    let Announcement { index, mac, .. } = *announcement;
+/// Announces once, inside the sandbox, from the interface of an index.
+fn send(announcement: &Announcement, index: u32, open: &mut Open, visitor: &Visitor) -> Result<(), HostError> {
+    let mac = announcement.mac;
     let v4: Vec<Ipv4Addr> = announcement.addresses.iter().filter_map(|one| ipv4(*one)).collect();
     let v6: Vec<Ipv6Addr> = announcement.addresses.iter().filter_map(|one| ipv6(*one)).collect();
     let mut requests: Vec<Request> = v4.into_iter().flat_map(|address| announce(index, address)).collect();

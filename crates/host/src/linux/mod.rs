@@ -55,9 +55,9 @@ use pontoon_netlink::netns::Visitor;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 
+pub use advertise::{Announcement, Announcer, Ticket};
 pub use files::name_servers;
 
-use advertise::Announcer;
 use firewall::{Firewall, forget_flows};
 use held::HeldPorts;
 use namespaces::Files;
@@ -84,12 +84,15 @@ pub struct LinuxConfig {
     pub run_dir: PathBuf,
     /// How many threads visit namespaces.
     pub visitors: NonZeroUsize,
+    /// Whether addresses are announced once only, when they are new, because another process makes the later announcements.
+    pub announces_once: bool,
 }
 
 impl LinuxConfig {
-    /// Takes the run directory; four threads visit namespaces.
+    /// Takes the run directory; four threads visit namespaces, and this process makes all announcements.
     pub fn new(run_dir: impl Into<PathBuf>) -> Self {
-        Self { run_dir: run_dir.into(), visitors: const { NonZeroUsize::new(4).expect("four is not zero") } }
+        let visitors = const { NonZeroUsize::new(4).expect("four is not zero") };
+        Self { run_dir: run_dir.into(), visitors, announces_once: false }
     }
 }
 
@@ -122,7 +125,8 @@ pub struct LinuxHost {
     held: HeldPorts,
     reaper: Reaper,
     tenants: Tenants,
-    announcer: Announcer,
+    /// Makes the announcements after the first, unless somebody else does.
+    announcer: Option<Announcer>,
     indices: AtomicU32,
     probe: Option<Probe>,
 }
@@ -154,7 +158,7 @@ impl LinuxHost {
         let files = Arc::new(Files::below(&config.run_dir));
         Ok(Self {
             reaper: Reaper::start(&files)?,
-            announcer: Announcer::new(&files, &visitor),
+            announcer: (!config.announces_once).then(|| Announcer::new(&files, &visitor)),
             files,
             visitor,
             routes: Pool::default(),

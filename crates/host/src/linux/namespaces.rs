@@ -232,7 +232,7 @@ fn reopen(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Result<Ope
     loopback_up(&mut open.socket).map_err(|e| error::because(WHAT, &e))?;
     if namespace.is_made() {
         let closed = visitor.visit(&open.namespace, close_to_ipv6).map_err(|e| error::because(WHAT, &e))?;
-        closed.map_err(|e| error::io(CLOSING, &e))?;
+        closed.map_err(|e| not_closed(&e))?;
     }
     Ok(open)
 }
@@ -246,7 +246,7 @@ fn make(visitor: &Visitor, path: &Path) -> Result<Open, HostError> {
     let (namespace, socket) = visitor.create(Some(path), inside).map_err(|e| error::because(WHAT, &e))?;
     match socket {
         Ok((socket, Ok(()))) => Ok(Open { namespace, socket }),
-        Ok((_, Err(e))) => Err(unmake(path, error::io(CLOSING, &e))),
+        Ok((_, Err(e))) => Err(unmake(path, not_closed(&e))),
         Err(e) => Err(unmake(path, error::because(WHAT, &e))),
     }
 }
@@ -258,13 +258,26 @@ fn unmake(path: &Path, error: HostError) -> HostError {
 }
 
 /// Sees to it that interfaces to come have no IPv6 unless they are told to: one without an address of ours would have a
-/// link-local one, and listen to its neighbours. A kernel without IPv6 has no such settings.
+/// link-local one, and listen to its neighbours. A kernel without IPv6 has no such settings, and what is right already is not
+/// written: `/proc/sys` may be read-only.
 fn close_to_ipv6() -> io::Result<()> {
     // Routes come from the records: a neighbour that plays the router shall not be believed.
-    let _believed = fs::write("/proc/sys/net/ipv6/conf/default/accept_ra", "0");
-    match fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1") {
+    let _believed = set("/proc/sys/net/ipv6/conf/default/accept_ra", "0");
+    match set("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1") {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         written => written,
+    }
+}
+
+fn set(path: &str, value: &str) -> io::Result<()> {
+    if fs::read_to_string(path)?.trim() == value { Ok(()) } else { fs::write(path, value) }
+}
+
+/// A read-only `/proc/sys` is no matter of privileges.
+fn not_closed(e: &io::Error) -> HostError {
+    match e.raw_os_error() {
+        Some(errno @ libc::EROFS) => error::of(errno, format!("{CLOSING}: /proc/sys is read-only, mount it writable")),
+        _ => error::io(CLOSING, e),
     }
 }
 

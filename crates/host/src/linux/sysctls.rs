@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pontoon_core::engine::HostError;
-use pontoon_core::model::SandboxId;
+use pontoon_core::engine::{HostError, NoIpv6};
+use pontoon_core::model::{IfName, SandboxId};
 use pontoon_core::objects::{Object, Op, Place, Sysctl};
 use pontoon_netlink::netns::{Namespace, Visitor};
 
@@ -139,12 +139,18 @@ fn fulfil_one(wish: &Wish) -> Result<String, HostError> {
     if present == *value || wish.from.as_ref().is_some_and(|from| *from != present) {
         return Ok(present);
     }
-    let off = wish.setting.is_ipv6_switch() && value == "1";
-    fs::write(&path, value).map_err(|e| match wish.setting.link() {
-        Some(link) if off => {
-            error::of(number(&e), format!("failed to disable IPv6 on container's interface {link}: {e}"))
+    fs::write(&path, value).map_err(|e| {
+        let reason = format!("unable to write to '{}': {e}", path.display());
+        let interface = wish.setting.link().filter(|_| wish.setting.is_ipv6_switch());
+        match (wish.setting.place, interface.and_then(|link| link.parse().ok())) {
+            (Place::Sandbox(sandbox), Some(interface)) if value == "0" => {
+                HostError::NoIpv6(Box::new(NoIpv6 { sandbox, interface, reason }))
+            }
+            (_, Some::<IfName>(link)) => {
+                error::of(number(&e), format!("failed to disable IPv6 on container's interface {link}: {e}"))
+            }
+            _ => error::of(number(&e), reason),
         }
-        _ => error::of(number(&e), format!("unable to write to '{}': {e}", path.display())),
     })?;
     // Some settings take a value without using it.
     match read_here(name).map_err(|e| unreadable(&e))?.unwrap_or_default() {

@@ -36,23 +36,41 @@ impl Helper {
 
     /// Has the names loaded by the helper that runs, if one does, and returns the connection.
     pub(super) fn ask(&self) -> io::Result<UnixStream> {
-        let stream = UnixStream::connect(socket(&self.run_dir))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        (&stream).write_all(format!("{LOAD}\n").as_bytes())?;
-        let mut answer = String::new();
-        BufReader::new(&stream).read_line(&mut answer)?;
-        match answer.trim_end() == LOADED {
-            true => Ok(stream),
-            false => Err(ErrorKind::UnexpectedEof.into()),
-        }
+        load(self.reach()?)
     }
 
     /// Has the names loaded, by a new helper if there is none, and returns the connection.
     pub(super) fn ask_or_start(&self) -> io::Result<UnixStream> {
+        self.start_until(|| self.ask())
+    }
+
+    /// Returns a connection to the helper, or to a new one if there is none. It has loaded what was written down before.
+    pub(super) fn reach_or_start(&self) -> io::Result<UnixStream> {
+        self.start_until(|| self.reach())
+    }
+
+    /// Has the names loaded by the helper of a connection, or by a new one if that has ended.
+    pub(super) fn load_or_start(&self, stream: UnixStream) -> io::Result<UnixStream> {
+        match load(stream) {
+            // It is there, and silent.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(error),
+            Err(_) => self.ask_or_start(),
+            loaded => loaded,
+        }
+    }
+
+    fn reach(&self) -> io::Result<UnixStream> {
+        let stream = UnixStream::connect(socket(&self.run_dir))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    }
+
+    /// Tries until it works, and starts helpers meanwhile.
+    fn start_until(&self, reach: impl Fn() -> io::Result<UnixStream>) -> io::Result<UnixStream> {
         let begun = Instant::now();
         let mut started: Option<Instant> = None;
         loop {
-            let error = match self.ask() {
+            let error = match reach() {
                 Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
@@ -76,5 +94,15 @@ impl Helper {
         let mut child = spawned.map_err(io::Error::other)??;
         // Somebody has to hear of its end, if this process is still there.
         thread::Builder::new().name("names".to_owned()).spawn(move || child.wait()).map(drop)
+    }
+}
+
+fn load(stream: UnixStream) -> io::Result<UnixStream> {
+    (&stream).write_all(format!("{LOAD}\n").as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(&stream).read_line(&mut answer)?;
+    match answer.trim_end() == LOADED {
+        true => Ok(stream),
+        false => Err(ErrorKind::UnexpectedEof.into()),
     }
 }

@@ -1,14 +1,18 @@
-//! Names: what the containers of a network call each other, and the process that answers them.
+//! Names: what the containers of a network call each other, and the process that answers them. It announces their addresses too,
+//! for it lives longer than those that join.
 //!
 //! ```text
 //! controller                        <run-dir>/names.json            helper: `serve`
 //!   after every change: Publisher ──▶ what holds now ──────────────▶ zones, views ─▶ resolver ─▶ a socket in
 //!                          └────────▶ <run-dir>/names.sock: "load" ─▶ "loaded"                    every sandbox
+//!                                                                     └▶ announcements
 //! ```
 //!
-//! One helper answers all sandboxes of a run directory. It ends when no sandbox has been there for a moment, and may die at
-//! any time: whoever finds nobody at the socket starts another, which begins with what is written down.
+//! One helper answers all sandboxes of a run directory, and announces for all of them, those without a resolver included. It
+//! ends when no sandbox has been there for a moment, and may die at any time: whoever finds nobody at the socket starts another,
+//! which begins with what is written down.
 
+mod announce;
 mod helper;
 mod publish;
 mod serve;
@@ -19,7 +23,7 @@ mod zones;
 
 use std::path::{Path, PathBuf};
 
-pub use pontoon_core::engine::names::{EndpointNames, Names, NetworkNames, SandboxNames, Seen};
+pub use pontoon_core::engine::names::{Announced, EndpointNames, Names, NetworkNames, SandboxNames, Seen};
 pub use pontoon_core::objects::{RESOLVER_ADDRESS, RESOLVER_PORT};
 pub(crate) use publish::Publisher;
 pub use serve::serve;

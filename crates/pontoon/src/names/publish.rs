@@ -44,18 +44,20 @@ impl Publisher {
             // What cannot be read is written anew.
             None => super::read(&self.run_dir).unwrap_or_default(),
         };
-        let nobody = names.sandboxes.is_empty();
-        if names != known {
+        let (nobody, changed) = (names.is_empty(), names != known);
+        // What a helper finds when it starts it announces from the beginning. What is new was announced once already, so it has
+        // to be there before.
+        let reached = (changed && !nobody).then(|| self.helper.reach_or_start());
+        if changed {
             write(&self.run_dir, &names)?;
-        } else if nobody {
-            done.names = Some(names);
-            return Ok(());
         }
         done.names = Some(names);
-        match nobody {
-            false => self.helper.ask_or_start().map(drop),
+        match reached {
+            Some(stream) => self.helper.load_or_start(stream?).map(drop),
+            None if !nobody => self.helper.ask_or_start().map(drop),
             // It lets go of the last sandbox; if it is not there, it has.
-            true => self.helper.ask().map(drop).or(Ok(())),
+            None if changed => self.helper.ask().map(drop).or(Ok(())),
+            None => Ok(()),
         }
     }
 }
@@ -80,7 +82,7 @@ impl NameService for Publisher {
 /// Writes the document in one step; without sandboxes there is none.
 fn write(run_dir: &Path, names: &Names) -> io::Result<()> {
     let document = document(run_dir);
-    if names.sandboxes.is_empty() {
+    if names.is_empty() {
         return fs::remove_file(document).or_else(|error| match error.kind() {
             ErrorKind::NotFound => Ok(()),
             _ => Err(error),

@@ -1,4 +1,4 @@
-//! The helper: reads the names and answers.
+//! The helper: reads the names, answers, and announces.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -15,6 +15,7 @@ use pontoon_dns::{Limits, Resolver, SandboxKey};
 use pontoon_host::linux::raise_file_limit;
 use pontoon_netlink::netns::Identity;
 
+use super::announce::Announcements;
 use super::sockets::Namespaces;
 use super::zones::Zones;
 use super::{LOAD, LOADED, Names, SandboxNames, document, read, socket, upstream};
@@ -38,16 +39,17 @@ pub fn serve(run_dir: &Path) -> io::Result<()> {
     let _ = rustix::process::setsid();
     raise_file_limit();
     let Some(_only) = alone(run_dir)? else { return Ok(()) };
+    let service = Arc::new(Service::start(run_dir)?);
+    if let Err(error) = service.lock().load(run_dir) {
+        tracing::warn!(%error, "the names cannot be read");
+    }
+    // Whoever reaches the socket knows that what was written down before is loaded.
     let path = socket(run_dir);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let listener = UnixListener::bind(&path)?;
-    let service = Arc::new(Service::start(run_dir)?);
-    if let Err(error) = service.lock().load(run_dir) {
-        tracing::warn!(%error, "the names cannot be read");
-    }
     let theirs = service.clone();
     thread::Builder::new().name("names".to_owned()).spawn(move || accept(&listener, &theirs))?;
     service.attend();
@@ -111,6 +113,7 @@ struct Served {
     resolver: Resolver,
     zones: Zones,
     names: Names,
+    announcements: Announcements,
     of_host: Vec<NameServer>,
     /// Those that have sockets, with the namespace that these are in and what they see.
     sandboxes: BTreeMap<String, (Identity, SandboxNames)>,
@@ -126,6 +129,7 @@ impl Service {
             namespaces,
             zones: Zones::default(),
             names: Names::default(),
+            announcements: Announcements::below(run_dir).map_err(io::Error::other)?,
             of_host: upstream::of_host(),
             sandboxes: BTreeMap::new(),
             used: Some(Instant::now()),
@@ -167,6 +171,7 @@ impl Served {
         self.names = read(run_dir)?;
         self.zones.follow(&self.names.networks);
         self.follow();
+        self.announcements.follow(&self.names.announced);
         Ok(true)
     }
 
@@ -221,13 +226,18 @@ impl Served {
 
     /// Returns whether there has been no sandbox for a while; then nothing is loaded any more.
     fn is_over(&mut self) -> bool {
-        if !self.sandboxes.is_empty() {
+        if !self.sandboxes.is_empty() || self.announces() {
             self.used = Some(Instant::now());
         }
         if self.used.is_some_and(|used| used.elapsed() > LINGER) {
             self.used = None;
         }
         self.used.is_none()
+    }
+
+    /// Returns whether a sandbox is there whose addresses are announced.
+    fn announces(&self) -> bool {
+        self.names.announced.keys().any(|id| self.namespaces.identity(&id.short()).is_some())
     }
 
     fn clear(&mut self) {

@@ -42,7 +42,7 @@ pub fn watch(run_dir: &Path, helper: &[OsString], sandbox: SandboxId) -> io::Res
     let run_dir = run_dir.to_owned();
     let shared = Arc::new(Mutex::new(Shared::default()));
     let theirs = shared.clone();
-    let wanted = move || read(&run_dir).is_ok_and(|names| names.sandboxes.contains_key(&sandbox));
+    let wanted = move || read(&run_dir).is_ok_and(|names| names.concern(sandbox));
     let thread = thread::Builder::new()
         .name("watch names".to_owned())
         .spawn(move || while wanted() && keep(&helper, &theirs) {})?;

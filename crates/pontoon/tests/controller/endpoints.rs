@@ -1,6 +1,6 @@
 //! Endpoints: creating, joining, leaving, deleting.
 
-use pontoon::{EndpointError, EndpointSpec, Error, Kind, NetworkSpec};
+use pontoon::{EndpointError, EndpointSpec, Error, Kind, NetworkSpec, SandboxSpec};
 
 use crate::fixture::{Lab, refused};
 
@@ -173,5 +173,43 @@ fn options_name_the_interface_and_its_settings() {
     ] {
         let error = front.create_endpoint(spec).map(|_| ()).unwrap_err();
         assert!(error.kind() == Kind::Invalid && error.to_string().starts_with(expected), "{error}");
+    }
+}
+
+/// The transaction is run again without what the host refused.
+#[test]
+fn an_interface_that_cannot_have_ipv6_goes_without() {
+    let lab = Lab::new();
+    let network = lab.dual("front");
+    lab.host.make_read_only("net.ipv6.conf.eth0.disable_ipv6");
+    let sandbox = lab.controller.create_sandbox(SandboxSpec::new("web").publish("8080:80".parse().unwrap())).unwrap();
+    let info = lab.joined(&network, EndpointSpec::new("web"), &sandbox).info().unwrap();
+    assert!(info.addresses.len() == 1 && info.addresses[0].addr().is_ipv4(), "{:?}", info.addresses);
+    assert!(info.gateway6.is_none() && info.ports.iter().all(|port| port.container_ip.is_ipv4()), "{info:?}");
+    assert_eq!(lab.controller.diagnose().unwrap(), []);
+    // Its address is free.
+    let free = network.create_endpoint(EndpointSpec::new("next")).unwrap().info().unwrap();
+    assert!(free.addresses[1].to_string().contains("::2/"), "{:?}", free.addresses);
+    let lab = lab.restarted();
+    assert_eq!(lab.controller.diagnose().unwrap(), []);
+}
+
+/// Who insists, or would have no address at all, is told; nothing is left.
+#[test]
+fn an_interface_that_must_have_ipv6_is_refused_where_it_cannot() {
+    let lab = Lab::new();
+    let (network, only) = (lab.dual("front"), lab.network(NetworkSpec::new("only").ipv4(false).ipv6(true)));
+    lab.host.make_read_only("net.ipv6.conf.eth0.disable_ipv6");
+    let sandbox = lab.sandbox("web");
+    let before = lab.host.snapshot();
+    let insisting = EndpointSpec::new("web").sysctl("net.ipv6.conf.IFNAME.disable_ipv6=0");
+    let link_local = EndpointSpec::new("web").link_local("fe80::7".parse().unwrap());
+    for (network, spec) in [(&network, insisting), (&network, link_local), (&only, EndpointSpec::new("web"))] {
+        let refused = sandbox.connect(network, spec).err().expect("refused");
+        assert_eq!(refused.kind(), Kind::Forbidden);
+        let told = pontoon::with_causes(&refused);
+        assert!(told.contains("unable to switch IPv6 on for interface eth0 of sandbox"), "{told}");
+        assert_eq!(before.difference(&lab.host.snapshot()), "");
+        assert!(lab.controller.endpoints().is_empty());
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use pontoon::files::resolv_conf::Overrides;
 use pontoon::{
-    Config, Controller, EndpointRecord, EndpointSpec, NetworkRecord, NetworkSpec, Owner, PoolSpec, SandboxSpec,
+    Config, Controller, EndpointRecord, EndpointSpec, NetworkRecord, NetworkSpec, Owner, PoolSpec, SandboxRecord,
+    SandboxSpec,
 };
 use pontoon_core::engine::Store;
 use pontoon_testkit::{FakeHost, TestEnvironment};
@@ -21,15 +23,28 @@ fn furnish(lab: &Lab) {
         aux: [("router".to_owned(), "10.1.7.7".parse().unwrap())].into(),
     });
     let network = lab.network(spec);
-    let sandbox = lab.controller.create_sandbox(SandboxSpec::new("web").publish("8080:80".parse().unwrap())).unwrap();
-    lab.joined(&network, EndpointSpec::new("web"), &sandbox);
+    let dns = Overrides { options: vec!["ndots:2".to_owned()], ..Overrides::default() };
+    let sandbox = SandboxSpec::new("web").publish("8080:80".parse().unwrap()).dns(dns);
+    let sandbox = lab.controller.create_sandbox(sandbox.extra_host("db:192.0.2.7".parse().unwrap())).unwrap();
+    // What upstream forgets: interface name, gateway priority, link aliases, settings, link-local addresses.
+    let endpoint = EndpointSpec {
+        ifname: Some("lan0".parse().unwrap()),
+        priority: 5,
+        ..EndpointSpec::new("web").link("store", "db").dns_name("www")
+    };
+    let endpoint = endpoint.sysctl("net.ipv4.conf.IFNAME.route_localnet=1").link_local("169.254.7.7".parse().unwrap());
+    lab.joined(&network, endpoint, &sandbox);
     network.create_endpoint(EndpointSpec::new("waiting")).unwrap();
 }
 
-fn records(lab: &Lab) -> (Vec<Arc<NetworkRecord>>, Vec<Arc<EndpointRecord>>, usize) {
+/// Every record.
+type Records = (Vec<Arc<NetworkRecord>>, Vec<Arc<EndpointRecord>>, Vec<Arc<SandboxRecord>>);
+
+fn records(lab: &Lab) -> Records {
     let networks = lab.controller.networks().iter().map(|network| network.info().unwrap()).collect();
     let endpoints = lab.controller.endpoints().iter().map(|endpoint| endpoint.record().unwrap()).collect();
-    (networks, endpoints, lab.controller.sandboxes().len())
+    let sandboxes = lab.controller.sandboxes().iter().map(|sandbox| sandbox.info().unwrap()).collect();
+    (networks, endpoints, sandboxes)
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl FakeHost {
         self.within(place, |netns| netns.setting(name).map(str::to_owned))
     }
 
-    /// Makes a setting of the host read-only: writing it fails with EROFS.
+    /// Makes a setting read-only, on the host and in sandboxes: writing it fails with EROFS.
     pub fn make_read_only(&self, name: &str) {
         self.lock().world.read_only.insert(name.to_owned());
     }

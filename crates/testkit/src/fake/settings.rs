@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pontoon_core::engine::HostError;
+use pontoon_core::engine::{HostError, NoIpv6};
 use pontoon_core::model::IfName;
 use pontoon_core::objects::{Place, Sysctl, Tenure};
 
@@ -100,6 +100,17 @@ impl Netns {
     }
 }
 
+/// Who asks for IPv6 may go on without.
+fn refusal(sysctl: &Sysctl) -> HostError {
+    let interface = sysctl.link().filter(|_| sysctl.is_ipv6_switch() && sysctl.value == "0");
+    match (sysctl.place, interface.and_then(|link| link.parse().ok())) {
+        (Place::Sandbox(sandbox), Some(interface)) => {
+            HostError::NoIpv6(Box::new(NoIpv6 { sandbox, interface, reason: "Read-only file system".to_owned() }))
+        }
+        _ => errno(EROFS),
+    }
+}
+
 impl World {
     pub(super) fn add_sysctl(&mut self, sysctl: &Sysctl) -> Result<(), HostError> {
         let present = self.read(sysctl)?;
@@ -128,8 +139,8 @@ impl World {
         if present == sysctl.value {
             return Ok(());
         }
-        if sysctl.place == Place::Host && self.read_only.contains(&sysctl.name) {
-            return Err(errno(EROFS));
+        if self.read_only.contains(&sysctl.name) {
+            return Err(refusal(sysctl));
         }
         self.enter(sysctl.place)?.set(&sysctl.name, &sysctl.value);
         Ok(())
