@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::locks::{LockKey, Mode, Wanted, want};
 use super::state::{Record, RecordKey, State};
 use crate::error::{EndpointError, Error, NetworkError, SandboxError};
-use crate::model::{Endpoint, EndpointId, IfName, Network, NetworkId, Sandbox, SandboxId};
+use crate::model::{Attachment, Endpoint, EndpointId, IfName, Network, NetworkId, Sandbox, SandboxId};
 use crate::ports::BusyPort;
 
 /// What the host refused in earlier rounds of one operation.
@@ -43,7 +43,7 @@ impl<'a> Draft<'a> {
         &self.learned.busy
     }
 
-    /// Takes the IPv6 addresses of those of a sandbox's endpoints whose interfaces cannot have IPv6. One that has no other
+    /// Takes the IPv6 addresses and routes of those of a sandbox's endpoints whose interfaces cannot have IPv6. One that has no other
     /// address keeps it, so that the host's refusal is told.
     pub(super) fn give_up_ipv6(&mut self, sandbox: SandboxId) {
         let refused = |endpoint: &Arc<Endpoint>| {
@@ -54,7 +54,9 @@ impl<'a> Draft<'a> {
         for endpoint in refused {
             let addresses: Vec<_> = endpoint.addresses.iter().filter(|one| one.addr().is_ipv4()).copied().collect();
             if !addresses.is_empty() {
-                self.put_endpoint(Endpoint { addresses, ..(*endpoint).clone() });
+                let attached = endpoint.attached.clone();
+                let attached = attached.map(|at| Attachment { routing: at.routing.without_ipv6(), ..at });
+                self.put_endpoint(Endpoint { addresses, attached, ..(*endpoint).clone() });
             }
         }
     }

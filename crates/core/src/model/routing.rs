@@ -72,6 +72,13 @@ impl Routing {
         Self { gateway_service: false, ..Self::default() }
     }
 
+    /// Returns it without what leads anywhere by IPv6.
+    #[must_use]
+    pub fn without_ipv6(&self) -> Self {
+        let routes = self.routes.iter().copied().filter(|route| route.to.addr().is_ipv4()).collect();
+        Self { ipv6: WayOut::None, routes, ..self.clone() }
+    }
+
     /// Returns the way out of a family.
     pub fn way_out(&self, v6: bool) -> WayOut {
         if v6 { self.ipv6 } else { self.ipv4 }

@@ -202,7 +202,7 @@ fn a_file_that_is_gone_is_made_again() {
         let before = lab.host.file(sandbox.id(), name);
         lab.host.delete_file(sandbox.id(), name);
         let told: Vec<String> = lab.controller.diagnose().unwrap().iter().map(|one| one.step.to_string()).collect();
-        let line = format!("+ file {name} of sandbox {}: ", sandbox.id().short());
+        let line = format!("+ file {name} of sandbox {}", sandbox.id().short());
         assert!(told.len() == 1 && told[0].starts_with(&line), "{told:?}");
         assert_eq!(lab.controller.repair().unwrap().done.len(), 1);
         assert_eq!(lab.host.file(sandbox.id(), name), before);

@@ -26,6 +26,8 @@ impl Engine {
         spare: &Spare,
         survey: &Survey<'_>,
     ) -> Result<(), Error> {
+        // Whoever cannot have IPv6 is no gateway of it, and answers for no port.
+        draft.give_up_ipv6(sandbox);
         let members = gateway::ordered(draft.state(), sandbox);
         let automatic = members.iter().find(|(endpoint, _)| endpoint.automatic).map(|(endpoint, _)| endpoint.id);
         match (lacks_way_out(&members), automatic) {

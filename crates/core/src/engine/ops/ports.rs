@@ -30,8 +30,6 @@ pub(in crate::engine) struct Ephemeral(OnceLock<(PortRange, Ranges<u16>)>);
 impl Engine {
     /// Gives the endpoints of a sandbox the bindings they should have. Ports that were chosen before are kept.
     pub(super) fn bind_ports(&self, draft: &mut Draft<'_>, sandbox: SandboxId) -> Result<(), Error> {
-        // Whoever cannot have IPv6 is no gateway of it, and answers for no port.
-        draft.give_up_ipv6(sandbox);
         let members = gateway::ordered(draft.state(), sandbox);
         let wanted = self.wanted(draft, sandbox, &members)?;
         let answering = members

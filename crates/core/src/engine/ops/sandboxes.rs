@@ -148,11 +148,12 @@ impl Engine {
     }
 
     fn change_namespace(&self, id: SandboxId, namespace: &NamespaceSource) -> Result<(), Error> {
+        let (spare, survey) = (Spare::default(), self.survey());
         self.transact(&format!("set the namespace of sandbox {id:?}"), |draft| {
             let sandbox = draft.sandbox(id)?;
             let spec = SandboxSpec { namespace: namespace.clone(), ..sandbox.spec.clone() };
             draft.put_sandbox(Sandbox { spec, ..(*sandbox).clone() });
-            self.bind_ports(draft, id)
+            self.settle(draft, id, &spare, &survey)
         })
     }
 
