@@ -5,6 +5,9 @@
 //! <run dir>/sandboxes/<first 12 of the id>   the whole id, and whose namespace it is
 //! <run dir>/files/<first 12 of the id>/      what its container sees
 //! ```
+//!
+//! The loopback interface of every sandbox is up: its resolver is reached over it. Of one that was down in a namespace of somebody
+//! else the record says so, before it is set up; it goes down again when the namespace is given back.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -16,7 +19,7 @@ use pontoon_core::engine::HostError;
 use pontoon_core::model::{NamespaceSource, SandboxId};
 use pontoon_core::objects::Namespace;
 use pontoon_netlink::netns::{self, Visitor, destroy};
-use pontoon_netlink::route::LinkChange;
+use pontoon_netlink::route::{LinkChange, link};
 use pontoon_netlink::{Error, Protocol, Socket};
 use rustix::fs::statfs;
 use rustix::mount::mount_bind;
@@ -27,7 +30,13 @@ use super::error;
 const NSFS_MAGIC: u64 = 0x6e73_6673;
 /// The loopback interface of a new namespace is always its first.
 const LOOPBACK: u32 = 1;
+/// What a record calls a namespace of somebody else.
+const ADOPTED: &str = "adopted";
+/// The same with a loopback interface that was down.
+const RAISED: &str = "raised";
 const WHAT: &str = "making network namespaces";
+const LOOPBACK_UP: &str = "setting the sandbox's loopback interface up";
+const LOOPBACK_DOWN: &str = "setting the sandbox's loopback interface down again";
 const CLOSING: &str = "switching IPv6 off for interfaces to come in the sandbox";
 
 /// Where the files are.
@@ -135,7 +144,7 @@ fn read_record(text: &str) -> Option<Namespace> {
     let source = match source.trim_end_matches('\n').split_once(' ') {
         None if source.starts_with("new") => NamespaceSource::New,
         None if source.starts_with("host") => NamespaceSource::Host,
-        Some(("adopted", path)) => NamespaceSource::Adopted(path.to_owned()),
+        Some((ADOPTED | RAISED, path)) => NamespaceSource::Adopted(path.to_owned()),
         _ => return None,
     };
     Some(Namespace { sandbox: id.parse().ok()?, source })
@@ -146,7 +155,7 @@ fn write_record(namespace: &Namespace) -> String {
         NamespaceSource::New => "new".to_owned(),
         NamespaceSource::Host => "host".to_owned(),
         NamespaceSource::Later => "later".to_owned(),
-        NamespaceSource::Adopted(path) => format!("adopted {path}"),
+        NamespaceSource::Adopted(path) => format!("{ADOPTED} {path}"),
     };
     format!("{}\n{source}\n", namespace.sandbox)
 }
@@ -164,6 +173,9 @@ pub(super) fn add(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Re
         let present = fs::read_to_string(&record).ok().and_then(|text| read_record(&text));
         if present.as_ref() == Some(namespace) && is_live(&path) {
             let mut open = open(files, visitor, namespace.sandbox)?;
+            if let NamespaceSource::Adopted(theirs) = &namespace.source {
+                raise_loopback(files, namespace.sandbox, theirs, &mut open)?;
+            }
             if namespace.is_made() {
                 loopback_up(&mut open.socket).map_err(|e| error::because(WHAT, &e))?;
                 let closed = visitor.visit(&open.namespace, close_to_ipv6).map_err(|e| error::because(WHAT, &e))?;
@@ -171,13 +183,13 @@ pub(super) fn add(files: &Files, visitor: &Visitor, namespace: &Namespace) -> Re
             }
             return Ok(Some(open));
         }
-        remove(files, namespace.sandbox)?;
+        give_back(files, visitor, namespace.sandbox)?;
     }
     // Before the namespace: a crash in between leaves a record that means nothing.
     fs::write(&record, write_record(namespace)).map_err(|e| error::io(WHAT, &e))?;
     let made = match &namespace.source {
         NamespaceSource::New => make(visitor, &path).map(Some),
-        NamespaceSource::Adopted(theirs) => adopt(theirs, &path, files, visitor).map(|()| None),
+        NamespaceSource::Adopted(theirs) => adopt(theirs, namespace.sandbox, files, visitor).map(Some),
         NamespaceSource::Later => Err(HostError::Missing { what: namespace.to_string() }),
         NamespaceSource::Host => {
             let own = format!("/proc/self/fd/{}", visitor.home().as_raw_fd());
@@ -226,7 +238,42 @@ fn loopback_up(socket: &mut Socket) -> Result<(), Error> {
     socket.request(&LinkChange { up: Some(true), ..LinkChange::new(LOOPBACK) }.set())
 }
 
-fn adopt(theirs: &str, path: &Path, files: &Files, visitor: &Visitor) -> Result<(), HostError> {
+fn adopt(theirs: &str, sandbox: SandboxId, files: &Files, visitor: &Visitor) -> Result<Open, HostError> {
+    check(theirs, files, visitor)?;
+    let path = files.path(sandbox);
+    keep(Path::new(theirs), &path)?;
+    let adopted = open(files, visitor, sandbox).and_then(|mut open| {
+        raise_loopback(files, sandbox, theirs, &mut open)?;
+        Ok(open)
+    });
+    adopted.map_err(|error| unmake(&path, error))
+}
+
+/// Sets the loopback interface of a namespace of somebody else up, and notes in the sandbox's record if it was down.
+fn raise_loopback(files: &Files, sandbox: SandboxId, theirs: &str, open: &mut Open) -> Result<(), HostError> {
+    let failed = |e: Error| error::because(LOOPBACK_UP, &e);
+    if link(&mut open.socket, LOOPBACK).map_err(failed)?.is_none_or(|loopback| loopback.up) {
+        return Ok(());
+    }
+    let record = format!("{sandbox}\n{RAISED} {theirs}\n");
+    fs::write(files.record(sandbox), record).map_err(|e| error::io(LOOPBACK_UP, &e))?;
+    loopback_up(&mut open.socket).map_err(failed)
+}
+
+/// Sets the loopback interface of a namespace of somebody else down, if it was found so.
+fn lower_loopback(files: &Files, visitor: &Visitor, sandbox: SandboxId) -> Result<(), HostError> {
+    let record = fs::read_to_string(files.record(sandbox)).unwrap_or_default();
+    let was_down = record.split_once('\n').is_some_and(|(_, source)| source.starts_with(RAISED));
+    if !was_down || !files.is_kept(sandbox) {
+        return Ok(());
+    }
+    let mut open = open(files, visitor, sandbox)?;
+    let down = LinkChange { up: Some(false), ..LinkChange::new(LOOPBACK) };
+    open.socket.request(&down.set()).map_err(|e| error::because(LOOPBACK_DOWN, &e))
+}
+
+/// Refuses what is no network namespace, and those that nobody may take over.
+fn check(theirs: &str, files: &Files, visitor: &Visitor) -> Result<(), HostError> {
     let source = Path::new(theirs);
     if !source.exists() {
         return Err(HostError::Missing { what: format!("network namespace {theirs}") });
@@ -254,7 +301,7 @@ fn adopt(theirs: &str, path: &Path, files: &Files, visitor: &Visitor) -> Result<
             return Err(HostError::InUse { what: theirs.to_owned(), sandbox });
         }
     }
-    keep(source, path)
+    Ok(())
 }
 
 fn keep(source: &Path, path: &Path) -> Result<(), HostError> {
@@ -276,6 +323,12 @@ pub(super) fn open(files: &Files, visitor: &Visitor, sandbox: SandboxId) -> Resu
     let namespace = netns::Namespace::open(&path).map_err(|e| error::because(what, &e))?;
     let socket = visitor.visit(&namespace, || Socket::open(Protocol::Route)).and_then(|socket| socket);
     Ok(Open { namespace, socket: socket.map_err(|e| error::because(what, &e))? })
+}
+
+/// Gives the namespace of somebody else back as it was found, and removes the files that keep it.
+pub(super) fn give_back(files: &Files, visitor: &Visitor, sandbox: SandboxId) -> Result<(), HostError> {
+    lower_loopback(files, visitor, sandbox)?;
+    remove(files, sandbox)
 }
 
 /// Removes the files that keep a namespace; not an error if there are none.

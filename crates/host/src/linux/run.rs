@@ -307,7 +307,7 @@ impl<'h> Run<'h> {
                     self.leaving.0.push(namespace.sandbox);
                     return Ok(());
                 }
-                namespaces::remove(files, namespace.sandbox)
+                namespaces::give_back(files, visitor, namespace.sandbox)
             }
             _ => Err(HostError::Unsupported { what: "a way to replace the namespace of a sandbox in use".to_owned() }),
         }
