@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::Args;
-use pontoon::{KeyRequest, OciState, send_key};
+use pontoon::{KeyRequest, Kind, OciState, send_key};
 
 use crate::context::Context;
-use crate::errors::{Failure, Outcome};
+use crate::errors::{FAILED, Failure, Outcome};
 
 /// Give a sandbox the namespace of an OCI container, as a hook of its runtime
 ///
@@ -26,10 +26,11 @@ impl OciHook {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
         let state = read()?;
         if state.pid == 0 {
-            return Err(Failure::usage(format!(
+            return Err(Failure::new(format!(
                 "container {} has no process: the hook belongs where the state has a pid, such as createRuntime",
                 state.id
-            )));
+            ))
+            .of_kind(Kind::Invalid));
         }
         let container = self.sandbox.clone().unwrap_or(state.id);
         let request = KeyRequest { container, key: format!("/proc/{}/ns/net", state.pid) };
@@ -56,8 +57,9 @@ fn nobody_serves(error: &std::io::Error) -> bool {
 }
 
 fn embedded(context: &Context, request: &KeyRequest) -> Outcome {
-    context.change("setting up the namespace", |controller| {
+    let changed = context.change("setting up the namespace", |controller| {
         controller.sandbox_of(&request.container)?.set_key(&request.key)
-    })?;
-    Ok(0)
+    });
+    // The command line was right, whatever is wrong with the container.
+    changed.map_err(|failure| failure.exiting(FAILED)).map(|_| 0)
 }
