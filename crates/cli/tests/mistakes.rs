@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use common::{ROOT, RUN_DIR, command, like_before, mistake, ok, pontoon, snapshot, without_ids};
+use common::{ROOT, RUN_DIR, command, like_before, mistake, ok, pontoon, snapshot};
 use expect_test::{Expect, expect};
 use pontoon::{Config, Controller};
 use pontoon_testkit::isolated;

@@ -1,6 +1,7 @@
 //! Runs the real binary. Call everything inside `pontoon_testkit::isolated`.
 #![allow(dead_code, reason = "every test program uses a part")]
 
+pub(crate) mod container;
 pub(crate) mod process;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Programs in the background.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// A program that ends with the test, whatever becomes of it.
 pub(crate) struct Process(Child);
@@ -13,6 +13,11 @@ impl Process {
 
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.0.wait().expect("it is waited for once")
     }
 }
 
