@@ -283,9 +283,37 @@ fn an_interrupted_life_is_seen_by_the_next() {
 }
 
 #[test]
+fn a_loopback_interface_that_was_down_goes_down_again() {
+    on_kernel(|host| {
+        run("ip", &["netns", "add", "theirs"]);
+        let is_up = || run("ip", &["-n", "theirs", "link", "show", "lo"]).contains("<LOOPBACK,UP");
+        let source = NamespaceSource::Adopted("/run/netns/theirs".to_owned());
+        let mut namespace = Objects::new();
+        namespace.set(Namespace { sandbox: id(2), source });
+        host.apply(&add(&namespace)).unwrap();
+        assert!(is_up());
+        // The process dies, and the next one takes the step again before it gives the namespace back.
+        drop(host);
+        let host = LinuxHost::open(LinuxConfig::new(RUN)).unwrap();
+        assert_observed(&host, &namespace);
+        host.apply(&add(&namespace)).unwrap();
+        remove(&host, &namespace);
+        assert!(!is_up());
+        // A plan that fails after it.
+        let missing = Namespace { sandbox: id(3), source: NamespaceSource::Adopted("/run/netns/no".to_owned()) };
+        let mut plan = add(&namespace).ops().to_vec();
+        plan.push(Op::Add(missing.into()));
+        assert!(host.apply(&Plan::of(plan)).is_err());
+        assert!(!is_up());
+        assert_observed(&host, &Objects::new());
+    });
+}
+
+#[test]
 fn adopted_namespaces_are_left_as_they_were() {
     on_kernel(|host| {
         run("ip", &["netns", "add", "theirs"]);
+        run("ip", &["-n", "theirs", "link", "set", "lo", "up"]);
         host.apply(&add(&network())).unwrap();
         let mut container = container(2);
         let source = NamespaceSource::Adopted("/run/netns/theirs".to_owned());

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The loopback interface of every sandbox is up: its resolver is reached over it. Of one that was down in a namespace of somebody
-//! else the record says so, before it is set up; it goes down again when the namespace is given back.
+//! else the record says so, before it is set up; it goes down again when the namespace is given back. The address that Linux gave
+//! it when it first went up stays.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
