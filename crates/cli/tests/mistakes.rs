@@ -7,20 +7,10 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use common::{ROOT, RUN_DIR, command, like_before, ok, pontoon, snapshot, without_ids};
+use common::{ROOT, RUN_DIR, command, like_before, mistake, ok, pontoon, snapshot};
 use expect_test::{Expect, expect};
 use pontoon::{Config, Controller};
 use pontoon_testkit::isolated;
-
-/// Runs a command that must fail, and looks at what it says and at what it leaves.
-fn mistake(arguments: &[&str], status: i32, expected: &Expect) {
-    let before = snapshot();
-    let ran = pontoon(arguments);
-    assert_eq!((ran.status, ran.stdout.as_str()), (status, ""), "{arguments:?}: {ran:?}");
-    let told = ran.stderr.trim_end().trim_end_matches("\n\nFor more information, try '--help'.");
-    expected.assert_eq(&without_ids(told));
-    like_before(&before);
-}
 
 #[test]
 fn subnets() {

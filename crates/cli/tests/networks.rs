@@ -152,6 +152,33 @@ fn an_adopted_namespace_is_left_as_it_was() {
 }
 
 #[test]
+fn a_loopback_interface_that_was_down_is_up_while_its_namespace_is_adopted() {
+    isolated(|| {
+        run("ip", &["netns", "add", "theirs"]);
+        let is_up = || run("ip", &["-n", "theirs", "link", "show", "lo"]).contains("<LOOPBACK,UP");
+        ok(&["network", "create", "front", "--subnet", "10.1.0.0/24"]);
+        let before = snapshot();
+        assert!(!is_up());
+        ok(&["sandbox", "adopt", "theirs", "--netns", "/run/netns/theirs"]);
+        assert!(is_up());
+        // What is found up by a command in between is down all the same when the namespace is given back.
+        ok(&["repair"]);
+        ok(&["sandbox", "rm", "theirs"]);
+        assert!(!is_up());
+        like_before(&before);
+        let refused =
+            pontoon(&["sandbox", "adopt", "theirs", "--netns", "/run/netns/theirs", "--network", "front,ifname=lo"]);
+        assert_eq!((refused.status, is_up()), (1, false), "{refused:?}");
+        // The one that fails last: a port that is taken.
+        let _taken = std::net::TcpListener::bind("0.0.0.0:8080").unwrap();
+        let flags = ["--network", "front", "-p", "8080:80"];
+        let refused = pontoon(&[&["sandbox", "adopt", "theirs", "--netns", "/run/netns/theirs"][..], &flags].concat());
+        assert_eq!((refused.status, is_up()), (1, false), "{refused:?}");
+        like_before(&before);
+    });
+}
+
+#[test]
 fn a_plan_changes_nothing() {
     isolated(|| {
         ok(&["network", "create", "front", "--subnet", "10.1.0.0/24"]);

@@ -15,6 +15,8 @@ use pontoon_host::linux::{LinuxConfig, LinuxHost, Point};
 use pontoon_testkit::{ip_json, nft_json, run};
 use serde_json::Value;
 
+#[path = "linux/adopted.rs"]
+mod adopted;
 #[path = "linux/leaving.rs"]
 mod leaving;
 #[path = "linux/support.rs"]
@@ -279,40 +281,6 @@ fn an_interrupted_life_is_seen_by_the_next() {
         assert_eq!(veth(&unasked), veth(&all));
         remove(&next, &all);
         assert_observed(&next, &Objects::new());
-    });
-}
-
-#[test]
-fn adopted_namespaces_are_left_as_they_were() {
-    on_kernel(|host| {
-        run("ip", &["netns", "add", "theirs"]);
-        // As runtimes leave it; the kernel gives `lo` its address when it comes up first.
-        run("ip", &["-n", "theirs", "link", "set", "lo", "up"]);
-        host.apply(&add(&network())).unwrap();
-        let mut container = container(2);
-        let source = NamespaceSource::Adopted("/run/netns/theirs".to_owned());
-        container.set(Namespace { sandbox: id(2), source });
-        let before = run("ip", &["-n", "theirs", "-json", "address", "show"]);
-        host.apply(&add(&container)).unwrap();
-        assert_observed(&host, &both(&network(), &container));
-        // The same interface name again, at once: the old pair is deleted first.
-        let (revertible, finals) = Plan::between(&container, &Objects::new()).split();
-        host.apply(&revertible).unwrap();
-        host.apply(&finals).unwrap();
-        host.apply(&add(&container)).unwrap();
-        remove(&host, &container);
-        assert_eq!(run("ip", &["-n", "theirs", "-json", "address", "show"]), before);
-
-        let missing = Namespace { sandbox: id(3), source: NamespaceSource::Adopted("/run/netns/no".to_owned()) };
-        refused(&host, &Plan::of(vec![Op::Add(missing.into())]), |cause| {
-            assert_eq!(cause.to_string(), "network namespace /run/netns/no does not exist");
-        });
-        let own = Namespace { sandbox: id(4), source: NamespaceSource::Host };
-        let mut objects = Objects::new();
-        objects.set(own);
-        host.apply(&add(&objects)).unwrap();
-        assert_observed(&host, &both(&network(), &objects));
-        remove(&host, &objects);
     });
 }
 

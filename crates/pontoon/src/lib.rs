@@ -36,7 +36,7 @@ pub use builder::Builder;
 pub use config::Config;
 pub use controller::Controller;
 pub use endpoint::{Endpoint, EndpointInfo};
-pub use keys::{KeyRequest, KeyServer, send_key};
+pub use keys::{KeyRequest, KeyServer, OciState, send_key};
 pub use network::Network;
 pub use preview::{Pending, PlannedStep, Preview};
 pub use sandbox::{InterfaceStatistics, Sandbox, SandboxFiles, is_alive, myself};

@@ -96,7 +96,8 @@ impl Sandbox {
         ordered.into_iter().map(|(record, _)| Endpoint::new(self.engine.clone(), record.id)).collect()
     }
 
-    /// Returns what its interfaces have passed, in the order of its endpoints; none in the host's namespace.
+    /// Returns what its interfaces have passed, in the order of its endpoints; none in the host's namespace, and none while it
+    /// waits for one.
     ///
     /// # Errors
     ///
@@ -106,7 +107,8 @@ impl Sandbox {
             .into_iter()
             .filter_map(|(endpoint, network)| Some((endpoint.attached.clone()?.ifname, endpoint.id, network)))
             .collect();
-        if self.info()?.spec.namespace == NamespaceSource::Host || interfaces.is_empty() {
+        let has_none = matches!(self.info()?.spec.namespace, NamespaceSource::Host | NamespaceSource::Later);
+        if has_none || interfaces.is_empty() {
             return Ok(Vec::new());
         }
         let counters = self.engine.host().counters(self.id)?;

@@ -213,6 +213,7 @@ fn a_socket_nobody_serves_is_replaced_and_one_that_is_served_is_not() {
         assert!(answer.starts_with("invalid request: "), "{answer}");
         let answer = ask(b"");
         assert_eq!(answer, "invalid request: it is empty");
+        assert_eq!(ask(b" [\"a\",\"b\"]"), "invalid request: it is no JSON object");
         // A client may leave its side open, and send more than it has to.
         let mut stream = UnixStream::connect(SOCKET).unwrap();
         stream.write_all(br#"{"ContainerID":"a","Key":"b","OTelTrace":{}}"#).unwrap();
@@ -221,6 +222,65 @@ fn a_socket_nobody_serves_is_replaced_and_one_that_is_served_is_not() {
         assert_eq!(answer, "network sandbox for container a not found");
         drop(server);
     });
+}
+
+#[test]
+fn silent_clients_are_given_up_and_only_some_are_served_at_a_time() {
+    on_kernel(|controller| {
+        let server = controller.serve_keys(SOCKET).expect("serves");
+        let connect = |_| UnixStream::connect(SOCKET).expect("connects");
+        let mut silent: Vec<UnixStream> = (0..100).map(connect).collect();
+        serves(64);
+        // It waits for those that say nothing, and no longer.
+        assert_eq!(ask(br#"{"ContainerID":"a","Key":"b"}"#), "network sandbox for container a not found");
+        let mut answer = String::new();
+        silent[0].read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "invalid request: timed out");
+        // Who ends the server does not wait for them either.
+        silent.extend((0..100).map(connect));
+        serves(64);
+        drop(server);
+        assert!(UnixStream::connect(SOCKET).is_err());
+        let server = controller.serve_keys(SOCKET).expect("serves again");
+        assert_eq!(ask(br#"{"ContainerID":"a","Key":"b"}"#), "network sandbox for container a not found");
+        drop(server);
+    });
+}
+
+/// Waits until so many threads serve clients, and looks for a moment whether there are ever more.
+fn serves(clients: usize) {
+    let serving = || {
+        let threads = std::fs::read_dir("/proc/self/task").expect("threads are listed").map(|entry| entry.unwrap());
+        let name = |thread: &std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        threads.filter(|thread| name(thread) == "key\n").count()
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while serving() < clients {
+        assert!(Instant::now() < deadline, "{} of {clients} clients are served", serving());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for _ in 0..50 {
+        assert!(serving() <= clients, "{} clients are served at a time", serving());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_come_is_an_error() {
+    let request = KeyRequest { container: "web".to_owned(), key: "/n".to_owned() };
+    let check = |answer: &[u8], expected: &str| {
+        let (mine, mut theirs) = UnixStream::pair().expect("a pair");
+        theirs.write_all(answer).unwrap();
+        theirs.shutdown(Shutdown::Write).unwrap();
+        let said = request.exchange(mine).map_or_else(|error| error.to_string(), |()| "done".to_owned());
+        assert_eq!(said, expected);
+    };
+    check(b"success", "done");
+    check(b"success\n", "done");
+    check(b"successful", "successful");
+    check(b"", "the connection was closed without an answer");
+    check(b"no such \xff", "no such \u{fffd}");
+    check(&[b'a'; 100_000], &"a".repeat(16 * 1024));
 }
 
 fn ask(request: &[u8]) -> String {

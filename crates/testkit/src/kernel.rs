@@ -38,6 +38,8 @@ pub enum Feature {
     Vxlan,
     /// Dummy interfaces.
     Dummy,
+    /// Control groups of the second version, which can be mounted: the runtimes of containers do not work without.
+    Cgroup2,
 }
 
 impl fmt::Display for Feature {
@@ -54,6 +56,7 @@ impl fmt::Display for Feature {
             Self::Vlan => "vlan",
             Self::Vxlan => "vxlan",
             Self::Dummy => "dummy",
+            Self::Cgroup2 => "cgroup2",
         })
     }
 }
@@ -89,6 +92,8 @@ fn probe(feature: Feature) -> bool {
         Feature::Veth => link(&["type", "veth", "peer", "name", PARENT]),
         Feature::Bridge => link(&["type", "bridge"]),
         Feature::BridgeVlan => link(&["type", "bridge", "vlan_filtering", "1"]),
+        // In a mount namespace of its own, which is gone with the process.
+        Feature::Cgroup2 => succeeds("unshare", &["--cgroup", "--mount", "mount", "-t", "cgroup2", "cgroup2", "/sys"]),
         Feature::Dummy => link(&["type", "dummy"]),
         Feature::Vxlan => link(&["type", "vxlan", "id", "1", "dstport", "4789"]),
         Feature::Macvlan => link_above(&["type", "macvlan"]),

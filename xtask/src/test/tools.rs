@@ -25,6 +25,9 @@ const TOOLS: &[Tool] = &[
     tool("tcpdump", "tcpdump"),
     tool("dig", "dnsutils"),
     tool("ping", "iputils-ping"),
+    tool("runc", "runc"),
+    tool("crun", "crun"),
+    tool("musl-gcc", "musl-tools"),
 ];
 
 /// Installs what is missing where it may, says what it could not get, and returns that.

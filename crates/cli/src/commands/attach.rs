@@ -1,4 +1,4 @@
-//! Making a sandbox with networks and ports, for `run` and `sandbox create`.
+//! Making a sandbox with networks and ports, for `run`, `sandbox create` and `sandbox adopt`.
 
 use clap::Args;
 use pontoon::files::resolv_conf::Overrides;
@@ -36,6 +36,18 @@ impl Files {
     fn overrides(&self) -> Overrides {
         Overrides { name_servers: self.dns.clone(), search: self.dns_search.clone(), options: self.dns_options.clone() }
     }
+
+    /// Returns the first flag that was given.
+    fn given(&self) -> Option<&'static str> {
+        let Self { add_host, dns, dns_search, dns_options } = self;
+        let flags = [
+            ("--add-host", add_host.is_empty()),
+            ("--dns", dns.is_empty()),
+            ("--dns-search", dns_search.is_empty()),
+            ("--dns-opt", dns_options.is_empty()),
+        ];
+        flags.into_iter().find(|(_, empty)| !empty).map(|(flag, _)| flag)
+    }
 }
 
 /// What a sandbox is connected to.
@@ -59,6 +71,28 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
+    /// Returns the first flag that was given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let Self { networks, ports, sysctls, hostname, files } = self;
+        let flags = [
+            ("--network", networks.is_empty()),
+            ("--publish", ports.is_empty()),
+            ("--sysctl", sysctls.is_empty()),
+            ("--hostname", hostname.is_none()),
+        ];
+        flags.into_iter().find(|(_, empty)| !empty).map(|(flag, _)| flag).or_else(|| files.given())
+    }
+
+    /// Returns the networks to join that were named, with the settings of the interfaces there.
+    pub(crate) fn named(&self) -> Result<Vec<Joining>, Failure> {
+        match self.sysctls.first() {
+            Some(text) if self.networks.is_empty() => {
+                Err(Failure::usage(format!("--sysctl {text} cannot be used without --network: no interface is made")))
+            }
+            _ => Ok(self.joining(&self.networks)),
+        }
+    }
+
     /// Returns the ports to publish.
     pub(crate) fn ports(&self) -> Vec<PortSpec> {
         self.ports.iter().flat_map(|ports| ports.0.clone()).collect()
@@ -79,16 +113,9 @@ impl Wiring {
 
     /// Refuses what would stand in the files of another sandbox.
     pub(crate) fn no_files(&self, sandbox: &str) -> Result<(), Failure> {
-        let Files { add_host, dns, dns_search, dns_options } = &self.files;
-        let flags = [
-            ("--add-host", add_host.is_empty()),
-            ("--dns", dns.is_empty()),
-            ("--dns-search", dns_search.is_empty()),
-            ("--dns-opt", dns_options.is_empty()),
-        ];
-        match flags.iter().find(|(_, empty)| !empty) {
+        match self.files.given() {
             None => Ok(()),
-            Some((flag, _)) => Err(Failure::usage(format!(
+            Some(flag) => Err(Failure::usage(format!(
                 "{flag} cannot be used with --network sandbox:{sandbox}: its files are shared, and stay as they are"
             ))),
         }

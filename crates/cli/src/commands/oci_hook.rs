@@ -1,17 +1,13 @@
 //! `pontoon oci-hook`.
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::Args;
-use pontoon::{KeyRequest, send_key};
-use serde::Deserialize;
+use pontoon::{KeyRequest, Kind, OciState, send_key};
 
 use crate::context::Context;
-use crate::errors::{Failure, Outcome};
-
-/// Upper bound of a state document in bytes; annotations can be long.
-const LONGEST: u64 = 1024 * 1024;
+use crate::errors::{FAILED, Failure, Outcome};
 
 /// Give a sandbox the namespace of an OCI container, as a hook of its runtime
 ///
@@ -26,22 +22,15 @@ pub(crate) struct OciHook {
     socket: Option<PathBuf>,
 }
 
-/// The part of the state that matters here.
-#[derive(Deserialize)]
-struct State {
-    id: String,
-    #[serde(default)]
-    pid: u32,
-}
-
 impl OciHook {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
         let state = read()?;
         if state.pid == 0 {
-            return Err(Failure::usage(format!(
+            return Err(Failure::new(format!(
                 "container {} has no process: the hook belongs where the state has a pid, such as createRuntime",
                 state.id
-            )));
+            ))
+            .of_kind(Kind::Invalid));
         }
         let container = self.sandbox.clone().unwrap_or(state.id);
         let request = KeyRequest { container, key: format!("/proc/{}/ns/net", state.pid) };
@@ -55,13 +44,11 @@ impl OciHook {
     }
 }
 
-fn read() -> Result<State, Failure> {
-    let mut text = String::new();
-    let failed = |error| Failure::because("cannot read the container's state from standard input", error);
-    std::io::stdin().lock().take(LONGEST).read_to_string(&mut text).map_err(failed)?;
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::because("standard input is not the state of an OCI container", error)
-            .hinted("name it in `hooks` of a bundle's config.json, or pipe `runc state` into it")
+fn read() -> Result<OciState, Failure> {
+    OciState::read(std::io::stdin().lock()).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => Failure::because("standard input is not the state of an OCI container", error)
+            .hinted("name it in `hooks` of a bundle's config.json, or pipe `runc state` into it"),
+        _ => Failure::because("cannot read the container's state from standard input", error),
     })
 }
 
@@ -70,8 +57,9 @@ fn nobody_serves(error: &std::io::Error) -> bool {
 }
 
 fn embedded(context: &Context, request: &KeyRequest) -> Outcome {
-    context.change("setting up the namespace", |controller| {
-        controller.find_sandbox(&request.container)?.set_key(&request.key)
-    })?;
-    Ok(0)
+    let changed = context.change("setting up the namespace", |controller| {
+        controller.sandbox_of(&request.container)?.set_key(&request.key)
+    });
+    // The command line was right, whatever is wrong with the container.
+    changed.map_err(|failure| failure.exiting(FAILED)).map(|_| 0)
 }

@@ -74,10 +74,7 @@ impl Run {
     }
 
     fn inside(&self, context: &Context, sandbox: &Sandbox, spec: &SandboxSpec, signals: &Watch) -> Outcome {
-        let namespace = match spec.namespace {
-            NamespaceSource::Host => None,
-            _ => Some(open(sandbox.key())?),
-        };
+        let namespace = open(sandbox, spec)?;
         let place = Place {
             namespace: namespace.as_ref(),
             hostname: spec.hostname.as_deref(),
@@ -142,9 +139,18 @@ fn free_name() -> String {
     format!("run-{}-{:04x}", std::process::id(), (time::now() / 1000) & 0xffff)
 }
 
-/// Opens a sandbox's namespace.
-pub(crate) fn open(key: &std::path::Path) -> Result<Namespace, Failure> {
-    Namespace::open(key).map_err(|error| {
+/// Opens the namespace in which a sandbox's commands run; none if that is the present one.
+pub(crate) fn open(sandbox: &Sandbox, spec: &SandboxSpec) -> Result<Option<Namespace>, Failure> {
+    match spec.namespace {
+        NamespaceSource::Host => return Ok(None),
+        NamespaceSource::Later => {
+            let waits = format!("sandbox {} waits for its namespace", spec.name);
+            return Err(Failure::new(waits).hinted("`pontoon sandbox adopt` names it").exiting(OURS));
+        }
+        NamespaceSource::New | NamespaceSource::Adopted(_) => {}
+    }
+    let key = sandbox.key();
+    Namespace::open(key).map(Some).map_err(|error| {
         Failure::because(format!("cannot open the namespace {}", key.display()), error)
             .hinted("`pontoon repair` makes what is missing")
             .exiting(OURS)

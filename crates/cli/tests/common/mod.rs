@@ -1,7 +1,9 @@
 //! Runs the real binary. Call everything inside `pontoon_testkit::isolated`.
 #![allow(dead_code, reason = "every test program uses a part")]
 
+pub(crate) mod container;
 pub(crate) mod inside;
+pub(crate) mod process;
 pub(crate) mod server;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use expect_test::Expect;
 use pontoon_testkit::{is_isolated, run};
 use serde_json::Value;
 
@@ -63,6 +66,16 @@ pub(crate) fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
+/// Runs a command that must fail, and looks at what it says and at what it leaves.
+pub(crate) fn mistake(arguments: &[&str], status: i32, expected: &Expect) {
+    let before = snapshot();
+    let ran = pontoon(arguments);
+    assert_eq!((ran.status, ran.stdout.as_str()), (status, ""), "{arguments:?}: {ran:?}");
+    let told = ran.stderr.trim_end().trim_end_matches("\n\nFor more information, try '--help'.");
+    expected.assert_eq(&without_ids(told));
+    like_before(&before);
+}
+
 /// Replaces ids, which differ each time, by `ID`.
 pub(crate) fn without_ids(text: &str) -> String {
     let is_id = |word: &str| [12, 64].contains(&word.len()) && word.bytes().all(|b| b.is_ascii_hexdigit());
@@ -96,8 +109,9 @@ pub(crate) fn outside() {
 /// Everything that could be left behind: links, addresses, routes, rules, mounts, files of the run directory.
 pub(crate) fn snapshot() -> BTreeMap<&'static str, String> {
     let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts are listed");
-    let found = if Path::new(RUN_DIR).exists() { run("find", &[RUN_DIR]) } else { String::new() };
-    let mut files: Vec<&str> = found.lines().collect();
+    let files = if Path::new(RUN_DIR).exists() { run("find", &[RUN_DIR]) } else { String::new() };
+    // A directory is listed in no order.
+    let mut files: Vec<&str> = files.lines().collect();
     files.sort_unstable();
     BTreeMap::from([
         ("links", lasting(&["-j", "link"])),

@@ -25,7 +25,7 @@ impl Create {
         let namespace = if self.external { NamespaceSource::Later } else { NamespaceSource::New };
         let spec = self.wiring.spec(&self.name, None).namespace(namespace);
         let ports = spec.ports.clone();
-        let networks = self.wiring.joining(&self.wiring.networks);
+        let networks = self.wiring.named()?;
         let created = context.change("creating the sandbox", |controller| attach(controller, spec, &networks))?;
         if let Some(sandbox) = created {
             note_ports(&context.settings, &ports);

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use pontoon::NamespaceSource;
 
 use crate::commands::exec::{self, Place};
 use crate::commands::run::open;
@@ -30,10 +29,7 @@ impl Exec {
             return Ok(0);
         }
         let record = sandbox.info()?;
-        let namespace = match record.spec.namespace {
-            NamespaceSource::Host => None,
-            _ => Some(open(sandbox.key())?),
-        };
+        let namespace = open(&sandbox, &record.spec)?;
         let place = Place {
             namespace: namespace.as_ref(),
             hostname: record.spec.hostname.as_deref(),
