@@ -116,14 +116,14 @@ fn states_of_containers_that_are_none() {
         assert!(ran.status != 0 && ran.stderr.contains(NOBODY), "{ran:?}");
         expect![[r#"
             : 1 error: standard input is not the state of an OCI container;   because EOF while parsing a value at line 1 column 0; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
-            not a state: 1 error: standard input is not the state of an OCI container;   because expected ident at line 1 column 2; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
+            not a state: 1 error: standard input is not the state of an OCI container;   because it is no JSON object; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
             {"pid":7}: 1 error: standard input is not the state of an OCI container;   because missing field `id` at line 1 column 9; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
-            {"id":"web"}: 2 error: container web has no process: the hook belongs where the state has a pid, such as createRuntime
+            {"id":"web"}: 1 error: container web has no process: the hook belongs where the state has a pid, such as createRuntime
             {"id":"web","pid":-1}: 1 error: standard input is not the state of an OCI container;   because invalid value: integer `-1`, expected u32 at line 1 column 20; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
             {"id":"web","pid":999999}: 1 error: set the namespace of sandbox ID failed;   because step 1 (+ namespace of sandbox ID adopted from /proc/999999/ns/net) failed;   because network namespace /proc/999999/ns/net does not exist; hint: `pontoon doctor` says what is missing, `pontoon repair` puts it back
-            {"id":"web","pid":PID}: 2 error: set the namespace of sandbox ID failed;   because step 1 (+ namespace of sandbox ID adopted from /proc/PID/ns/net) failed;   because /proc/PID/ns/net is the host's own network namespace, which no sandbox can have
-            {"id":"other","pid":PID}: 1 error: sandbox other not found; hint: `pontoon sandbox ls` shows the sandboxes
-            a long one: 1 error: standard input is not the state of an OCI container;   because EOF while parsing a string at line 1 column 1048576; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
+            {"id":"web","pid":PID}: 1 error: set the namespace of sandbox ID failed;   because step 1 (+ namespace of sandbox ID adopted from /proc/PID/ns/net) failed;   because /proc/PID/ns/net is the host's own network namespace, which no sandbox can have
+            {"id":"other","pid":PID}: 1 error: network sandbox for container other not found; hint: `pontoon sandbox ls` shows the sandboxes
+            a long one: 1 error: standard input is not the state of an OCI container;   because it is longer than 1048576 bytes; hint: name it in `hooks` of a bundle's config.json, or pipe `runc state` into it
         "#]].assert_eq(&told);
         run("test", &["!", "-e", "/run/nobody.sock"]);
     });

@@ -302,7 +302,9 @@ mod tests {
         let lab = Lab::new();
         let directory = lab.files.directory(lab.sandbox);
         make_directory(&lab.files, lab.sandbox).unwrap();
-        assert_eq!(lab.found(), [(FileName::Hosts, None), (FileName::ResolvConf, None)], "an empty directory");
+        assert_eq!(lab.found(), [], "a directory without files");
+        let stranger = present(&lab.files, &Query::default()).unwrap();
+        assert_eq!(stranger.len(), FileName::ALL.len(), "an empty directory of nobody known is to go");
         create(&lab.paths(FileName::Hosts).file, OLD).unwrap();
         assert_eq!(lab.found(), [(FileName::Hosts, None)], "a file that was just begun");
         lab.write(FileName::Hosts, OLD);

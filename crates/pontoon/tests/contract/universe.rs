@@ -267,11 +267,16 @@ fn serves(address: &Address, route: &Route) -> bool {
 
 /// Takes out routes that nothing serves.
 pub(crate) fn without_stray_routes(objects: &mut Objects) {
-    let addresses: Vec<Object> = objects.iter().filter(|o| matches!(o, Object::Address(_))).cloned().collect();
+    let all = objects.clone();
     objects.retain(|object| match object {
-        Object::Route(route) => addresses.iter().any(|one| matches!(one, Object::Address(one) if serves(one, route))),
+        Object::Route(route) => is_served(route, &all),
         _ => true,
     });
+}
+
+/// Whether one of the objects is an address that serves a route.
+pub(crate) fn is_served(route: &Route, objects: &Objects) -> bool {
+    objects.iter().any(|one| matches!(one, Object::Address(one) if serves(one, route)))
 }
 
 fn needs(object: &Object) -> Vec<Key> {
