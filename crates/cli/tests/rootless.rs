@@ -23,7 +23,9 @@ impl User {
         let other =
             fs::metadata("/proc/self").unwrap().permissions().mode() & 0o7 != 0 && run("id", &["-u"]).trim() == "0";
         let home = tempfile::tempdir().unwrap();
-        fs::copy(env!("CARGO_BIN_EXE_pontoon"), home.path().join("pontoon")).unwrap();
+        // By a process of its own: what another test's thread starts meanwhile would inherit the file open for writing, and it
+        // could not be run ("text file busy").
+        run("cp", &[env!("CARGO_BIN_EXE_pontoon"), home.path().join("pontoon").to_str().unwrap()]);
         if other {
             chown(home.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         }
