@@ -211,6 +211,8 @@ fn host_hint(error: &HostError) -> Option<&'static str> {
     Some(match error {
         HostError::PortBusy { .. } => "stop the program that holds the port, or publish on another one",
         HostError::Foreign { .. } => "rename or remove it, or choose another name",
+        // What somebody named is not ours to put back.
+        HostError::Missing { what } if what.starts_with("network namespace ") => return None,
         HostError::Missing { .. } => "`pontoon doctor` says what is missing, `pontoon repair` puts it back",
         HostError::Unsupported { .. } => "`pontoon doctor` says what this kernel lacks",
         _ => return None,

@@ -56,6 +56,10 @@ impl Observe for PreviewHost {
     fn files_basis(&self, namespace: &NamespaceSource) -> Result<Basis, HostError> {
         self.real.files_basis(namespace)
     }
+
+    fn check_namespace(&self, sandbox: SandboxId, path: &str) -> Result<(), HostError> {
+        self.real.check_namespace(sandbox, path)
+    }
 }
 
 impl Host for PreviewHost {

@@ -101,6 +101,34 @@ fn what_was_joined_before_is_set_up_when_the_namespace_comes() {
     });
 }
 
+/// What is wrong with a key costs nobody the network that is there.
+#[test]
+fn a_sandbox_keeps_its_namespace_when_a_key_is_refused() {
+    on_kernel(|controller| {
+        let sandbox = waiting(&controller);
+        let (first, second) = (Container::start(), Container::start());
+        sandbox.set_key(&first.key()).expect("takes the key");
+        for (key, kind) in [("/run/nothing", Kind::NotFound), ("/proc/self/ns/net", Kind::Invalid)] {
+            let error = sandbox.set_key(key).expect_err(key);
+            assert_eq!(error.kind(), kind, "{key}: {}", with_causes(&error));
+            ping_gateway(&first, &sandbox);
+        }
+        // What is found out only while it is set up.
+        second.run(&["ip", "link", "add", "eth0", "type", "bridge"]);
+        let error = sandbox.set_key(&second.key()).expect_err("there is an eth0");
+        assert_eq!(error.kind(), Kind::Conflict, "{}", with_causes(&error));
+        ping_gateway(&first, &sandbox);
+        assert!(controller.diagnose().expect("a diagnosis").is_empty());
+
+        let network = controller.network_by_name("front").expect("a network");
+        let endpoints = vec![((&network).into(), EndpointSpec::new("own"))];
+        let own = controller.attach(Attach { sandbox: SandboxSpec::new("own"), endpoints }).expect("attaches");
+        let error = own.set_key(&second.key()).expect_err("it has one of its own");
+        assert_eq!(error.kind(), Kind::Forbidden, "{error}");
+        assert_eq!(own.info().unwrap().spec.namespace, NamespaceSource::New);
+    });
+}
+
 #[test]
 fn another_namespace_takes_the_place_of_the_first() {
     on_kernel(|controller| {

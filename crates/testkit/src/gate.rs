@@ -184,6 +184,10 @@ impl Observe for GatedHost {
     fn files_basis(&self, namespace: &NamespaceSource) -> Result<Basis, HostError> {
         self.host.files_basis(namespace)
     }
+
+    fn check_namespace(&self, sandbox: SandboxId, path: &str) -> Result<(), HostError> {
+        self.host.check_namespace(sandbox, path)
+    }
 }
 
 impl Host for GatedHost {

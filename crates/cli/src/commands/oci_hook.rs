@@ -32,6 +32,10 @@ impl OciHook {
             ))
             .of_kind(Kind::Invalid));
         }
+        if state.status == "stopped" {
+            return Err(Failure::new(format!("container {} has stopped: its namespace may be gone", state.id))
+                .of_kind(Kind::Invalid));
+        }
         let container = self.sandbox.clone().unwrap_or(state.id);
         let request = KeyRequest { container, key: format!("/proc/{}/ns/net", state.pid) };
         match &self.socket {

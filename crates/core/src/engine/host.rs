@@ -23,6 +23,8 @@ pub trait Observe: Send + Sync {
     /// Returns the host's files that those of a sandbox in this namespace are made from. Every new sandbox asks, so it is a few small
     /// reads.
     fn files_basis(&self, namespace: &NamespaceSource) -> Result<Basis, HostError>;
+    /// Refuses a path that leads to no network namespace, or to one that a sandbox cannot have: the host's own, or that of another.
+    fn check_namespace(&self, sandbox: SandboxId, path: &str) -> Result<(), HostError>;
 }
 
 /// Makes a host equal to a plan's outcome.

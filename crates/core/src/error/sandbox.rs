@@ -1,6 +1,7 @@
 //! Errors of operations on sandboxes.
 
 use super::Kind;
+use crate::engine::HostError;
 
 /// Why an operation on sandboxes failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,21 @@ pub enum SandboxError {
     /// A key, the path of a network namespace, of nothing.
     #[error("invalid sandbox key: it is the path of a network namespace, and must not be empty")]
     EmptyKey,
+    /// A key for a sandbox whose namespace is not somebody else's.
+    #[error("sandbox {name} has a namespace of its own: only one that was created to wait for another's takes a key")]
+    OwnNamespace {
+        /// Its name.
+        name: String,
+    },
+    /// A key that leads to no namespace which the sandbox could have.
+    #[error("sandbox {name} keeps the namespace that it has")]
+    BadKey {
+        /// Its name.
+        name: String,
+        /// What is wrong with the key.
+        #[source]
+        source: Box<HostError>,
+    },
 }
 
 impl SandboxError {
@@ -39,7 +55,12 @@ impl SandboxError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NotFound { .. } | Self::ContainerNotFound { .. } => Kind::NotFound,
-            Self::Exists { .. } => Kind::Forbidden,
+            Self::BadKey { source, .. } => match **source {
+                HostError::Missing { .. } => Kind::NotFound,
+                HostError::Kernel { .. } => Kind::Invalid,
+                _ => source.kind(),
+            },
+            Self::Exists { .. } | Self::OwnNamespace { .. } => Kind::Forbidden,
             Self::EmptyName | Self::EmptyKey => Kind::Invalid,
         }
     }

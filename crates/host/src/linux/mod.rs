@@ -201,6 +201,10 @@ impl Observe for LinuxHost {
     fn files_basis(&self, namespace: &NamespaceSource) -> Result<Basis, HostError> {
         files::basis(namespace)
     }
+
+    fn check_namespace(&self, sandbox: SandboxId, path: &str) -> Result<(), HostError> {
+        namespaces::check(path, sandbox, &self.files, &self.visitor).map(drop)
+    }
 }
 
 impl Host for LinuxHost {

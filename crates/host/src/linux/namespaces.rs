@@ -290,7 +290,7 @@ fn loopback_up(socket: &mut Socket) -> Result<(), Error> {
 }
 
 /// Refuses a namespace that no sandbox can have, and returns its number.
-fn check(theirs: &str, sandbox: SandboxId, files: &Files, visitor: &Visitor) -> Result<u64, HostError> {
+pub(super) fn check(theirs: &str, sandbox: SandboxId, files: &Files, visitor: &Visitor) -> Result<u64, HostError> {
     let source = Path::new(theirs);
     if !source.exists() {
         return Err(HostError::Missing { what: format!("network namespace {theirs}") });

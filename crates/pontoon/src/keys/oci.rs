@@ -15,6 +15,9 @@ pub struct OciState {
     /// Its process, 0 while there is none.
     #[serde(default)]
     pub pid: u32,
+    /// Where it stands: `creating`, `created`, `running` or `stopped`; empty if the state does not say.
+    #[serde(default)]
+    pub status: String,
 }
 
 impl OciState {
@@ -43,7 +46,7 @@ mod tests {
 
     fn check(text: &str, expected: &str) {
         let read = match OciState::read(text.as_bytes()) {
-            Ok(OciState { id, pid }) => format!("{id} {pid}"),
+            Ok(OciState { id, pid, .. }) => format!("{id} {pid}"),
             Err(error) => format!("{:?}: {error}", error.kind()),
         };
         assert_eq!(read, expected, "{text:.100}");

@@ -59,6 +59,11 @@ fn routes_that_make_no_sense_are_refused() {
         ("10.1.0.0/24", None, "it is the network's own subnet"),
         ("10.20.0.0/16", Some("10.2.0.1"), "the next hop 10.2.0.1 is in none of the network's subnets"),
         ("10.20.0.0/16", Some("fd00:7::1"), "the next hop fd00:7::1 is in none of the network's subnets"),
+        ("10.20.0.0/16", Some("10.1.0.255"), "the next hop 10.1.0.255 is that of the whole subnet 10.1.0.0/24"),
+        ("10.20.0.0/16", Some("10.1.0.0"), "the next hop 10.1.0.0 is that of the whole subnet 10.1.0.0/24"),
+        ("127.0.0.11/32", None, "it overlaps 127.0.0.0/8, where no route leads"),
+        ("224.0.0.0/4", None, "it overlaps 224.0.0.0/4, where no route leads"),
+        ("fe80::/64", None, "it overlaps fe80::/10, where no route leads"),
         ("fd00:20::/48", None, "the network has no IPv6 subnet"),
     ] {
         let spec = front().route(net(to), via.map(|via| via.parse().unwrap()));
@@ -96,4 +101,26 @@ fn a_sandbox_has_no_two_ways_to_one_place() {
     // Of two that overlap otherwise the narrower one holds.
     lab.joined(&network("narrow", "10.4.0.0/24", "10.20.7.0/24"), EndpointSpec::new("web"), &sandbox);
     assert_eq!(routes(&lab), ["route 10.20.0.0/16 on eth0", "route 10.20.7.0/24 on eth1"]);
+}
+
+/// The router of a route is whoever asks for its address, not whoever comes along.
+#[test]
+fn a_next_hop_is_given_to_who_asks_for_it() {
+    let lab = Lab::new();
+    let spec = NetworkSpec::new("front").subnet(net("10.1.0.0/29"));
+    let network = lab.network(spec.route(net("10.20.0.0/16"), Some("10.1.0.3".parse().unwrap())));
+    let address = |spec: EndpointSpec| network.create_endpoint(spec).unwrap().info().unwrap().addresses[0].to_string();
+    assert_eq!(address(EndpointSpec::new("a")), "10.1.0.2/29");
+    assert_eq!(address(EndpointSpec::new("b")), "10.1.0.4/29");
+    assert_eq!(address(EndpointSpec::new("router").address("10.1.0.3".parse().unwrap())), "10.1.0.3/29");
+}
+
+#[test]
+fn a_route_to_a_link_is_not_that_of_link_local_addresses() {
+    let lab = Lab::new();
+    let network = lab.network(front().route(net("169.254.0.0/16"), Some("10.1.0.9".parse().unwrap())));
+    let endpoint = EndpointSpec::new("web").link_local("169.254.7.7".parse().unwrap());
+    let refusal = "sandbox web cannot join network front: its route 169.254.0.0/16 overlaps the subnet 169.254.0.0/16 of network \
+                   front";
+    refused(lab.sandbox("web").connect(&network, endpoint), Kind::Conflict, refusal);
 }

@@ -251,6 +251,13 @@ impl Observe for FakeHost {
     fn files_basis(&self, namespace: &NamespaceSource) -> Result<Basis, HostError> {
         Ok(self.lock().world.files_basis(namespace))
     }
+
+    fn check_namespace(&self, _: SandboxId, path: &str) -> Result<(), HostError> {
+        match self.lock().world.netns.contains_key(&world::NetnsKey::At(path.to_owned())) {
+            true => Ok(()),
+            false => Err(HostError::Missing { what: format!("network namespace {path}") }),
+        }
+    }
 }
 
 impl Host for FakeHost {

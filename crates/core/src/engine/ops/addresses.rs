@@ -141,7 +141,14 @@ fn choose(state: &State, network: &Network, v6: bool, wanted: Option<IpAddr>) ->
         if wanted.is_some_and(|address| !pool.prefix.contains(&address)) {
             continue;
         }
-        let used = state.addresses_in(pool.prefix);
+        let mut used = state.addresses_in(pool.prefix);
+        if wanted.is_none() {
+            // Whoever is the router of a static route asks for that address.
+            let routers = network.spec.routes.iter().filter_map(|route| route.via);
+            for router in routers.filter(|router| pool.prefix.contains(router)) {
+                used.insert(router);
+            }
+        }
         let pool = Pool { prefix: pool.prefix, sub: pool.range };
         match choose_address(&used, &pool, wanted, order(state, network, &pool)) {
             Ok(address) => return Ok(pool.with_length(address)),

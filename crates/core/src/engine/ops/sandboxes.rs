@@ -1,6 +1,6 @@
 //! Sandboxes: create, attach, delete.
 
-use tracing::info_span;
+use tracing::{info_span, warn};
 
 use super::gateway_network::Spare;
 use super::networks::Survey;
@@ -127,24 +127,37 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives a sandbox its network namespace, by path, and sets up there what was joined before. One that it has already is
-    /// given up first: interfaces are not moved.
+    /// Gives a sandbox its network namespace, by path, and sets up there what was joined before. One of somebody else that it has
+    /// already is given up first, for interfaces are not moved; if the new one cannot be set up, it is taken again.
     ///
     /// # Errors
     ///
-    /// [`SandboxError::EmptyKey`], [`SandboxError::NotFound`], a path that is no network namespace or the host's own, a host
-    /// port that is taken meanwhile, or a host that refuses. The sandbox then waits for
-    /// a namespace, also if it had one: that was given up before.
+    /// [`SandboxError::EmptyKey`], [`SandboxError::NotFound`], [`SandboxError::OwnNamespace`], a path that is no network namespace
+    /// or the host's own, a host port that is taken meanwhile, or a host that refuses. The sandbox then has, or waits for, the
+    /// namespace that it had or waited for before.
     pub fn set_key(&self, id: SandboxId, path: &str) -> Result<(), Error> {
         let _span = info_span!("libnetwork.Sandbox.SetKey", sid = %id).entered();
         if path.is_empty() {
             return Err(SandboxError::EmptyKey.into());
         }
-        // The same path may lead to another namespace by now.
-        if self.sandbox(id)?.spec.namespace != NamespaceSource::Later {
-            self.change_namespace(id, &NamespaceSource::Later)?;
+        let next = NamespaceSource::Adopted(path.to_owned());
+        let sandbox = self.sandbox(id)?;
+        let name = || sandbox.spec.name.clone();
+        match &sandbox.spec.namespace {
+            NamespaceSource::Later => self.change_namespace(id, &next),
+            NamespaceSource::New | NamespaceSource::Host => Err(SandboxError::OwnNamespace { name: name() }.into()),
+            present @ NamespaceSource::Adopted(_) => {
+                let checked = self.host().check_namespace(id, path);
+                checked.map_err(|error| SandboxError::BadKey { name: name(), source: Box::new(error) })?;
+                // The same path may lead to another namespace by now.
+                self.change_namespace(id, &NamespaceSource::Later)?;
+                self.change_namespace(id, &next).inspect_err(|_| {
+                    if let Err(error) = self.change_namespace(id, present) {
+                        warn!(%error, sandbox = name(), "the namespace that it had cannot be taken again: it waits for one");
+                    }
+                })
+            }
         }
-        self.change_namespace(id, &NamespaceSource::Adopted(path.to_owned()))
     }
 
     fn change_namespace(&self, id: SandboxId, namespace: &NamespaceSource) -> Result<(), Error> {
