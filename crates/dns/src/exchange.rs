@@ -60,7 +60,7 @@ async fn by_stream(socket: TcpStream, server: SocketAddr, query: &[u8]) -> io::R
     let mut stream = TcpSocket::from_std_stream(socket).connect(server).await?;
     write_message(&mut stream, query).await?;
     loop {
-        let reply = read_message(&mut stream).await?;
+        let reply = read_message(&mut stream, LARGEST).await?;
         if answers(&reply, query) {
             return Ok(reply);
         }

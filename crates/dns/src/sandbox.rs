@@ -18,8 +18,8 @@ use tracing::{debug, warn};
 use crate::answer::{Decision, answer, failure};
 use crate::forward::{Forwarder, Pending};
 use crate::interval::Interval;
-use crate::limits::Limits;
-use crate::outlet::{Outlet, SandboxKey};
+use crate::limits::{LARGEST_QUERY, Limits};
+use crate::outlet::SandboxKey;
 use crate::request::Transport;
 use crate::statistics::Counters;
 use crate::stream::{read_message, write_message};
@@ -28,7 +28,7 @@ use crate::view::View;
 /// How many datagrams are taken from a socket before the other sandboxes have their turn.
 const BATCH: usize = 32;
 
-/// The largest query. Only the largest messages that a connection carries are longer than any datagram.
+/// More than the largest datagram.
 const LARGEST: usize = 65535;
 
 /// How long a socket that fails is left alone.
@@ -50,12 +50,12 @@ impl Sandbox {
     pub(crate) fn new(
         key: SandboxKey,
         view: View,
-        outlet: Arc<dyn Outlet>,
+        forwarder: Forwarder,
         limits: Limits,
         closed: mpsc::Sender<()>,
     ) -> Self {
         Self {
-            forwarder: Forwarder::new(key.clone(), outlet, limits),
+            forwarder,
             complaints: Interval::new(limits.log_interval),
             key,
             limits,
@@ -91,9 +91,14 @@ impl Sandbox {
         }
     }
 
-    async fn forward(&self, query: Vec<u8>, client: IpAddr, transport: Transport) -> Option<Vec<u8>> {
+    /// Takes in a query that other servers are to be asked, or returns the answer that refuses it.
+    fn admit(&self, query: &[u8], client: IpAddr, transport: Transport) -> Result<Pending, Option<Vec<u8>>> {
+        self.forwarder.admit(query, client, transport, &self.counters)
+    }
+
+    async fn forward(&self, pending: Pending) -> Option<Vec<u8>> {
         let view = self.view.load_full();
-        self.forwarder.forward(&Pending { query, client, transport }, &view, &self.counters).await
+        self.forwarder.forward(pending, &view, &self.counters).await
     }
 }
 
@@ -138,9 +143,13 @@ async fn take_datagrams(sandbox: &Arc<Sandbox>, socket: &Arc<UdpSocket>, forward
         };
         match sandbox.decide(&query, Transport::Udp) {
             Decision::Reply(reply) => send(sandbox, socket, client, &reply).await,
-            Decision::Forward => {
-                forwards.spawn(forward_datagram(Arc::clone(sandbox), Arc::clone(socket), client, query.clone()));
-            }
+            Decision::Forward => match sandbox.admit(&query, client.ip(), Transport::Udp) {
+                Ok(pending) => {
+                    forwards.spawn(forward_datagram(Arc::clone(sandbox), Arc::clone(socket), client, pending));
+                }
+                Err(Some(refusal)) => send(sandbox, socket, client, &refusal).await,
+                Err(None) => {}
+            },
             Decision::Drop => {}
         }
     }
@@ -148,8 +157,8 @@ async fn take_datagrams(sandbox: &Arc<Sandbox>, socket: &Arc<UdpSocket>, forward
     Ok(())
 }
 
-async fn forward_datagram(sandbox: Arc<Sandbox>, socket: Arc<UdpSocket>, client: SocketAddr, query: Vec<u8>) {
-    if let Some(reply) = sandbox.forward(query, client.ip(), Transport::Udp).await {
+async fn forward_datagram(sandbox: Arc<Sandbox>, socket: Arc<UdpSocket>, client: SocketAddr, pending: Pending) {
+    if let Some(reply) = sandbox.forward(pending).await {
         send(&sandbox, &socket, client, &reply).await;
     }
 }
@@ -196,10 +205,13 @@ async fn serve_connection(sandbox: Arc<Sandbox>, mut stream: TcpStream, client: 
     // Answers to queries that came together do not wait for each other's acknowledgement.
     stream.set_nodelay(true)?;
     loop {
-        let query = timeout(sandbox.limits.idle, read_message(&mut stream)).await??;
+        let query = timeout(sandbox.limits.idle, read_message(&mut stream, LARGEST_QUERY)).await??;
         let reply = match sandbox.decide(&query, Transport::Tcp) {
             Decision::Reply(reply) => Some(reply),
-            Decision::Forward => sandbox.forward(query, client, Transport::Tcp).await,
+            Decision::Forward => match sandbox.admit(&query, client, Transport::Tcp) {
+                Ok(pending) => sandbox.forward(pending).await,
+                Err(refusal) => refusal,
+            },
             Decision::Drop => None,
         };
         if let Some(reply) = reply {

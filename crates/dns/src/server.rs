@@ -9,9 +9,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::AbortHandle;
 
+use crate::forward::Forwarder;
 use crate::limits::Limits;
 use crate::outlet::{Outlet, SandboxKey};
 use crate::sandbox::{Sandbox, serve_connections, serve_datagrams};
@@ -34,6 +35,8 @@ pub struct Resolver {
     handle: Handle,
     outlet: Arc<dyn Outlet>,
     limits: Limits,
+    /// One for each query that is forwarded, whatever the sandbox.
+    places: Arc<Semaphore>,
     sandboxes: Mutex<HashMap<SandboxKey, Served>>,
     /// Dropped to end the thread.
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
@@ -89,7 +92,8 @@ impl Resolver {
             let _ = runtime.block_on(stopped);
             runtime.shutdown_timeout(CLOSING);
         })?;
-        Ok(Self { handle, outlet, limits, sandboxes: Mutex::default(), running: Some((stop, thread)) })
+        let places = Arc::new(Semaphore::new(limits.of_all.min(Semaphore::MAX_PERMITS)));
+        Ok(Self { handle, outlet, limits, places, sandboxes: Mutex::default(), running: Some((stop, thread)) })
     }
 
     /// Answers a sandbox that sees `view` on its sockets, from now on.
@@ -101,7 +105,9 @@ impl Resolver {
             return Err(AddError::Exists { sandbox });
         }
         let (open, closed) = mpsc::channel();
-        let shared = Arc::new(Sandbox::new(sandbox.clone(), view, Arc::clone(&self.outlet), self.limits, open));
+        let forwarder =
+            Forwarder::new(sandbox.clone(), Arc::clone(&self.outlet), self.limits, Arc::clone(&self.places));
+        let shared = Arc::new(Sandbox::new(sandbox.clone(), view, forwarder, self.limits, open));
         let datagrams = self.handle.spawn(serve_datagrams(Arc::clone(&shared), udp));
         let connections = self.handle.spawn(serve_connections(Arc::clone(&shared), tcp));
         let tasks = [datagrams.abort_handle(), connections.abort_handle()];

@@ -4,11 +4,17 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Reads the next message.
-pub(crate) async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+/// Reads the next message, if it has at most `largest` bytes. Memory is taken for what has come, not for what was announced.
+pub(crate) async fn read_message(stream: &mut (impl AsyncRead + Unpin), largest: usize) -> io::Result<Vec<u8>> {
     let length = stream.read_u16().await?;
-    let mut message = vec![0; usize::from(length)];
-    stream.read_exact(&mut message).await?;
+    if usize::from(length) > largest {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut message = Vec::new();
+    stream.take(length.into()).read_to_end(&mut message).await?;
+    if message.len() < usize::from(length) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(message)
 }
 

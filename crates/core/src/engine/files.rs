@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::files::hosts::{HostEntry, Hosts};
 use crate::files::resolv_conf::{ContainerResolvConf, ResolvConf};
 use crate::files::{FileError, HostAddress, Ipv6};
-use crate::model::{NamespaceSource, Sandbox, SandboxSpec};
+use crate::model::{NamespaceSource, Sandbox, SandboxSpec, check_word};
 use crate::objects::{File, FileName, RESOLVER_ADDRESS};
 
 /// Returns the files that a sandbox has.
@@ -41,7 +41,16 @@ pub fn resolv_conf(state: &State, sandbox: &Sandbox) -> Result<ContainerResolvCo
 /// Refuses what cannot stand in a sandbox's files, before anything is joined.
 pub(super) fn check(sandbox: &Sandbox) -> Result<(), Error> {
     ResolvConf::parse(&sandbox.basis.resolv_conf.text, &sandbox.basis.resolv_conf.path)?;
-    own(&sandbox.spec, Ipv4Addr::LOCALHOST.into())?;
+    let spec = &sandbox.spec;
+    own(spec, Ipv4Addr::LOCALHOST.into())?;
+    let names = [("sandbox name", Some(&spec.name)), ("host name", spec.hostname.as_ref())];
+    let names = names.into_iter().chain([("domain name", spec.domainname.as_ref())]);
+    let words = names.filter_map(|(what, name)| Some((what, name?)));
+    let search = spec.dns.search.iter().map(|domain| ("search domain", domain));
+    let options = spec.dns.options.iter().map(|option| ("resolver option", option));
+    for (what, word) in words.chain(search).chain(options) {
+        check_word(what, word)?;
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ mod setting;
 pub use endpoint::{Attachment, Endpoint, EndpointSpec, PortBinding, is_link_local, on_link};
 pub use ids::{EndpointId, IdError, NetworkId, SandboxId};
 pub use labels::{Labels, Options, label};
-pub use names::{IfName, MacAddr, Mtu, NameError, check_name};
+pub use names::{IfName, MacAddr, Mtu, NameError, check_dns_name, check_name, check_word};
 pub use network::{IpamSpec, Network, NetworkPool, NetworkSpec, PoolSpec};
 pub use routing::{Routing, StaticRoute, WayOut};
 pub use sandbox::{NamespaceSource, Owner, Sandbox, SandboxSpec};

@@ -21,6 +21,22 @@ pub enum NameError {
         /// The name.
         name: String,
     },
+    /// More than one word where files have room for one.
+    #[error("invalid {what} {name:?}: white space and control characters are not allowed")]
+    Words {
+        /// What it is the name of.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A name that no DNS query can carry, or no client would ask for.
+    #[error("invalid DNS name {name:?}: {reason}")]
+    Dns {
+        /// The name.
+        name: String,
+        /// The rule it breaks.
+        reason: &'static str,
+    },
     /// The kernel would refuse the interface name (`dev_valid_name` in net/core/dev.c).
     #[error("invalid interface name {name:?}: {reason}")]
     Interface {
@@ -54,6 +70,39 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
         return Err(NameError::Unprintable { name: name.to_owned() });
     }
     Ok(())
+}
+
+/// Checks that a text is one word, for it stands in a file where white space ends words and lines. `what` says what it names.
+///
+/// # Errors
+///
+/// [`NameError::Words`].
+pub fn check_word(what: &'static str, text: &str) -> Result<(), NameError> {
+    match text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        true => Err(NameError::Words { what, name: text.to_owned() }),
+        false => Ok(()),
+    }
+}
+
+/// Checks that a DNS query can carry a name, with a dot at its end or without (RFC 1035 §2.3.4), and that it is one word.
+///
+/// # Errors
+///
+/// [`NameError::Dns`] with the rule it breaks.
+pub fn check_dns_name(name: &str) -> Result<(), NameError> {
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    let reason = match labels {
+        "" => Some("it is empty"),
+        // With a length before each label and the root after the last, 255 bytes.
+        text if text.len() > 253 => Some("it is longer than 253 bytes"),
+        text if text.split('.').any(str::is_empty) => {
+            Some("it has an empty label: one between dots, or before the first")
+        }
+        text if text.split('.').any(|label| label.len() > 63) => Some("it has a label longer than 63 bytes"),
+        text if check_word("DNS name", text).is_err() => Some("white space and control characters are not allowed"),
+        _ => None,
+    };
+    reason.map_or(Ok(()), |reason| Err(NameError::Dns { name: name.to_owned(), reason }))
 }
 
 /// The name of a network interface: 1 to 15 bytes, as the kernel accepts it.

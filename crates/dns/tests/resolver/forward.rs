@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::common::upstream::{Bed, Local, Upstream, answer, good, receive, receive_datagram, send, silent};
+use crate::common::upstream::{Bed, Local, Upstream, answer, good, receive, receive_datagram, send, silent, sockets};
 use crate::common::{A, MX, PTR, query, render, view, zone};
-use pontoon_dns::{Limits, Reach, Server, Transport, View};
+use pontoon_dns::{Limits, Reach, SandboxKey, Server, Transport, View};
 
 /// So short that a test can wait for it, and long enough for an answer on a busy machine.
 const ATTEMPT: Duration = Duration::from_secs(1);
@@ -380,4 +380,62 @@ fn known_names_do_not_wait_for_servers() {
     client.send(&query("web", A)).unwrap();
     assert!(render(&receive_datagram(&client)).contains("10.0.0.2"));
     assert_eq!(render(&receive_datagram(&client)), FAILED);
+}
+
+/// A query of this many bytes for a name that nobody here knows, with zeros after the question.
+fn padded(length: usize) -> Vec<u8> {
+    let mut query = query("example.com", A);
+    query.resize(length, 0);
+    query
+}
+
+#[test]
+fn what_is_larger_than_any_real_query_is_not_forwarded() {
+    let upstream = Upstream::udp(good);
+    let bed = bed(&[&upstream]);
+    for length in [4097, 65000] {
+        assert_eq!(render(&bed.ask(&padded(length))), REFUSED, "{length}");
+    }
+    assert!(upstream.queries().is_empty());
+    bed.ask(&padded(4096));
+    assert_eq!(upstream.queries().len(), 1);
+    let statistics = bed.resolver.statistics(&bed.key).unwrap();
+    assert_eq!((statistics.refused, statistics.forwarded), (2, 1));
+    // A connection ends at what announces itself as larger.
+    let mut stream = bed.connect();
+    send(&mut stream, &padded(4097));
+    assert_eq!(receive(&mut stream), None);
+}
+
+#[test]
+fn all_sandboxes_together_may_have_so_many_queries_with_servers() {
+    let limits = Limits { of_all: 2, attempt: Duration::from_secs(60), ..limits() };
+    let hanging = Upstream::udp(silent);
+    let bed = Bed::new(Arc::new(Local::default()), limits, in_sandbox(&[&hanging]));
+    let (other, (sockets, address, _)) = (SandboxKey::new("s2"), sockets());
+    bed.resolver.add(other.clone(), sockets, in_sandbox(&[&hanging])).unwrap();
+    let ask_other = |query: &[u8]| {
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(address).unwrap();
+        client.set_read_timeout(Some(crate::common::upstream::PATIENCE)).unwrap();
+        client.send(query).unwrap();
+        render(&receive_datagram(&client))
+    };
+    let client = bed.client();
+    for _ in 0..2 {
+        client.send(&query("example.com", A)).unwrap();
+    }
+    while hanging.queries().len() < 2 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(ask_other(&query("example.com", A)), REFUSED);
+    assert!(ask_other(&query("web", A)).contains("10.0.0.2"), "names that are known are answered");
+    assert_eq!(bed.resolver.statistics(&other).unwrap().refused, 1);
+    // Whose queries are given up has no share any more.
+    assert!(bed.resolver.remove(&bed.key));
+    let answered = UdpSocket::bind("127.0.0.1:0").unwrap();
+    answered.send_to(&query("example.com", A), address).unwrap();
+    while hanging.queries().len() < 3 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

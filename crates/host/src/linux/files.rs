@@ -10,6 +10,7 @@
 //! They are mounted over the container's, so they are written in place: a file that is renamed stays what it was in there.
 //! Nothing waits for a disk, for the run directory does not outlive a boot.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
@@ -22,10 +23,15 @@ use pontoon_core::objects::{File, FileName, Object, Op};
 
 use super::error;
 use super::namespaces::{Files, padded};
+use super::read::{self, Found, Link};
 
 const HOSTS: &str = "/etc/hosts";
 /// The kernel has IPv6 if it lists its addresses.
 const IF_INET6: &str = "/proc/net/if_inet6";
+/// How many bytes of a file of the host's are read, and how many a container may add to its own: then it is left alone.
+const LARGEST: usize = 256 << 10;
+/// For what is written: neither a link nor a FIFO is followed.
+const NEVER_WAIT: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 const READABLE: u32 = 0o644;
 const SEARCHABLE: u32 = 0o755;
 
@@ -58,31 +64,74 @@ pub(super) fn step(files: &Files, op: &Op) -> Result<(), HostError> {
     }
 }
 
-/// Makes a file what it shall be, except for what the container changed in it.
+/// Makes a file what it shall be, except for what the container changed in it. If that fails, it is as it was.
 fn write(files: &Files, file: &File, before: Option<&str>) -> Result<(), HostError> {
     let paths = Paths::of(files, file.sandbox, file.name);
     let Some(after) = file.content.as_deref() else {
         // Undone: as before, nobody knows what was written.
         return forget(&paths.generated);
     };
-    let failed = |path: &Path, e: io::Error| error::io(&format!("writing {}", path.display()), &e);
-    let present = read(&paths.file)?;
-    let generated = read(&paths.generated)?;
-    let Some(present) = present else {
-        make_directory(files, file.sandbox)?;
-        create(&paths.file, after).map_err(|e| failed(&paths.file, e))?;
-        forget(&paths.next)?;
-        return create(&paths.generated, after).map_err(|e| failed(&paths.generated, e));
-    };
-    let next = read(&paths.next)?;
+    let generated = own(&paths.generated)?;
     // What was written last is what is known here, not what somebody believes.
     let base = generated.as_deref().or(before);
-    let text = edited(file.name, &present, base, next.as_deref(), after);
-    create(&paths.next, after).map_err(|e| failed(&paths.next, e))?;
-    if text != present {
-        overwrite(&paths.file, &text).map_err(|e| failed(&paths.file, e))?;
+    let limit = LARGEST + base.map_or(0, str::len);
+    let found = read::bounded(&paths.file, Link::Refused, limit).map_err(|e| reading(&paths.file, &e))?;
+    let left_alone = |reason: &dyn fmt::Display| {
+        let path = paths.file.display();
+        tracing::warn!("{path} stays as the container changed it, and does not follow its networks: {reason}");
+        rewrite(&paths, None, after)
+    };
+    match found {
+        Found::Nothing => begin(files, file.sandbox, &paths, after),
+        Found::Refused(reason) => left_alone(&reason),
+        Found::Bytes(bytes) => match String::from_utf8(bytes) {
+            Ok(present) => {
+                let text = edited(file.name, &present, base, own(&paths.next)?.as_deref(), after);
+                rewrite(
+                    &paths,
+                    Some((present.as_str(), text.as_str())).filter(|(present, text)| present != text),
+                    after,
+                )
+            }
+            Err(error) => left_alone(&error.utf8_error()),
+        },
     }
-    fs::rename(&paths.next, &paths.generated).map_err(|e| failed(&paths.generated, e))
+}
+
+/// Makes a file that is not there; what was made goes if the rest cannot be.
+fn begin(files: &Files, sandbox: SandboxId, paths: &Paths, after: &str) -> Result<(), HostError> {
+    make_directory(files, sandbox)?;
+    let made = create(&paths.file, after)
+        .map_err(|e| writing(&paths.file, &e))
+        .and_then(|()| forget(&paths.next))
+        .and_then(|()| create(&paths.generated, after).map_err(|e| writing(&paths.generated, &e)));
+    made.inspect_err(|_| {
+        // The first error counts; what cannot be removed either is found by whoever looks.
+        let _ = forget(&paths.generated);
+        let _ = forget(&paths.file);
+        let _ = fs::remove_dir(files.directory(sandbox));
+    })
+}
+
+/// Writes down that `after` is written, and changes a file's text from one to another if there is a difference. If that fails,
+/// the file is as it was.
+fn rewrite(paths: &Paths, change: Option<(&str, &str)>, after: &str) -> Result<(), HostError> {
+    // Of an earlier call, which was cut short: it stays until one succeeds.
+    let earlier = paths.next.exists();
+    let mut written = create(&paths.next, after).map_err(|e| writing(&paths.next, &e));
+    if let (Ok(()), Some((_, text))) = (&written, change) {
+        written = overwrite(&paths.file, text).map_err(|e| writing(&paths.file, &e));
+    }
+    let written =
+        written.and_then(|()| fs::rename(&paths.next, &paths.generated).map_err(|e| writing(&paths.generated, &e)));
+    written.inspect_err(|_| {
+        // Its old text has its room still.
+        let restored = change.is_none_or(|(present, _)| overwrite(&paths.file, present).is_ok());
+        if restored && !earlier {
+            // The first error counts; what cannot be removed either is found by whoever looks.
+            let _ = forget(&paths.next);
+        }
+    })
 }
 
 /// Returns the new text of a file: `after`, with the edits that turned `base` into `present`.
@@ -144,7 +193,7 @@ pub(super) fn present(files: &Files, query: &Query) -> Result<Vec<File>, HostErr
 
 /// Returns what was written last; nothing if that was cut short.
 fn content(paths: &Paths) -> Result<Option<String>, HostError> {
-    if paths.next.exists() { Ok(None) } else { read(&paths.generated) }
+    if paths.next.exists() { Ok(None) } else { own(&paths.generated) }
 }
 
 /// Returns what a sandbox's files are made from.
@@ -153,7 +202,7 @@ pub(super) fn basis(namespace: &NamespaceSource) -> Result<Basis, HostError> {
     Ok(Basis {
         ipv6: if Path::new(IF_INET6).exists() { Ipv6::On } else { Ipv6::Off },
         resolv_conf: name_servers()?,
-        hosts: if shared { Some(read(Path::new(HOSTS))?.unwrap_or_default()) } else { None },
+        hosts: if shared { Some(of_host(Path::new(HOSTS))?.unwrap_or_default()) } else { None },
     })
 }
 
@@ -161,38 +210,59 @@ pub(super) fn basis(namespace: &NamespaceSource) -> Result<Basis, HostError> {
 ///
 /// # Errors
 ///
-/// If it cannot be read.
+/// If it cannot be read, is no regular file, or has more than 256 KiB.
 pub fn name_servers() -> Result<Origin, HostError> {
-    let etc = read(Path::new(resolv_conf::ETC))?;
+    let etc = of_host(Path::new(resolv_conf::ETC))?;
     let source = resolv_conf::source(etc.as_deref());
-    let really = if source == resolv_conf::ETC { None } else { read(Path::new(source))? };
+    let really = if source == resolv_conf::ETC { None } else { of_host(Path::new(source))? };
     Ok(match really {
         Some(text) => Origin { path: source.to_owned(), text },
         None => Origin { text: etc.unwrap_or_default(), ..Origin::default() },
     })
 }
 
-/// Reads a file, if it exists. What is no text is kept as far as it is.
-fn read(path: &Path) -> Result<Option<String>, HostError> {
-    match fs::read(path) {
-        Ok(bytes) => {
-            Ok(Some(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into())))
-        }
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(error::io(&format!("reading {}", path.display()), &e)),
+/// Reads a file of the host's, if it exists. What is no text is kept as far as it is.
+fn of_host(path: &Path) -> Result<Option<String>, HostError> {
+    match read::bounded(path, Link::Followed, LARGEST).map_err(|e| reading(path, &e))? {
+        Found::Nothing => Ok(None),
+        Found::Bytes(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Found::Refused(reason) => Err(error::of(reason.errno(), format!("reading {}: {reason}", path.display()))),
     }
+}
+
+/// Reads a file that no container sees, if it exists.
+fn own(path: &Path) -> Result<Option<String>, HostError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(reading(path, &e)),
+    }
+}
+
+fn reading(path: &Path, cause: &io::Error) -> HostError {
+    error::io(&format!("reading {}", path.display()), cause)
+}
+
+fn writing(path: &Path, cause: &io::Error) -> HostError {
+    error::io(&format!("writing {}", path.display()), cause)
 }
 
 /// Makes a file, or begins it anew, which everybody may read whatever this process's mask is.
 fn create(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(READABLE).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(READABLE)
+        .custom_flags(NEVER_WAIT)
+        .open(path)?;
     file.set_permissions(Permissions::from_mode(READABLE))?;
     file.write_all(text.as_bytes())
 }
 
 /// Writes a file that somebody may be reading: it is never empty on the way.
 fn overwrite(path: &Path, text: &str) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).open(path)?;
+    let file = OpenOptions::new().write(true).custom_flags(NEVER_WAIT).open(path)?;
     file.write_all_at(text.as_bytes(), 0)?;
     file.set_len(text.len() as u64)
 }
@@ -328,5 +398,77 @@ mod tests {
         let before = inode();
         lab.write(FileName::Hosts, OLD);
         assert_eq!((inode(), lab.text(FileName::Hosts).as_str()), (before, OLD));
+    }
+
+    /// What the container made of its file: too much, no text, no file.
+    #[test]
+    fn a_file_that_cannot_be_merged_is_left_alone() {
+        let lab = Lab::new();
+        lab.write(FileName::Hosts, OLD);
+        let path = lab.paths(FileName::Hosts).file;
+        let too_large = [OLD.as_bytes(), &vec![b'#'; LARGEST + 1]].concat();
+        let no_text = [OLD.as_bytes(), b"10.9.9.9\tcaf\xe9\n"].concat();
+        for bytes in [too_large, no_text] {
+            fs::write(&path, &bytes).unwrap();
+            for content in [NEW, OLD] {
+                lab.write(FileName::Hosts, content);
+                assert!(fs::read(&path).unwrap() == bytes);
+                assert_eq!(lab.found(), [(FileName::Hosts, Some(content.to_owned()))], "it is no difference");
+            }
+        }
+        // As much as it may add.
+        fs::write(&path, format!("{OLD}{}", "#".repeat(LARGEST))).unwrap();
+        lab.write(FileName::Hosts, NEW);
+        assert!(lab.text(FileName::Hosts).ends_with("#\n10.1.0.2\tweb\n"));
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        lab.write(FileName::Hosts, OLD);
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        lab.write(FileName::Hosts, NEW);
+        assert_eq!(lab.found(), [(FileName::Hosts, Some(NEW.to_owned()))]);
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing() {
+        let lab = Lab::new();
+        let paths = lab.paths(FileName::Hosts);
+        // A directory is in the way of what is written second.
+        let fails = |content: &str| write(&lab.files, &lab.file(FileName::Hosts, Some(content)), None).unwrap_err();
+        make_directory(&lab.files, lab.sandbox).unwrap();
+        lab.write(FileName::Hosts, OLD);
+        fs::create_dir(&paths.next).unwrap();
+        fails(NEW);
+        fs::remove_dir(&paths.next).unwrap();
+        assert_eq!(
+            (lab.text(FileName::Hosts).as_str(), lab.found()),
+            (OLD, vec![(FileName::Hosts, Some(OLD.to_owned()))])
+        );
+        remove(&lab.files, &lab.file(FileName::Hosts, None)).unwrap();
+        make_directory(&lab.files, lab.sandbox).unwrap();
+        fs::create_dir(&paths.next).unwrap();
+        fails(NEW);
+        assert!(!paths.file.exists() && !paths.generated.exists());
+    }
+
+    #[test]
+    fn files_of_the_host_are_regular_and_of_bearable_size() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("resolv.conf");
+        let check = |expected: &str| {
+            let found = of_host(&path).map(Option::unwrap_or_default).unwrap_or_else(|error| error.to_string());
+            assert!(found.ends_with(expected), "{found}");
+        };
+        check("");
+        fs::write(&path, vec![b'#'; LARGEST]).unwrap();
+        check("##");
+        fs::write(&path, vec![b'#'; LARGEST + 1]).unwrap();
+        check("resolv.conf: it has more than 262144 bytes: shorten it");
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        check("resolv.conf: it is no regular file: put one in its place");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        check("resolv.conf: it is no regular file: put one in its place");
     }
 }

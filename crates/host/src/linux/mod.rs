@@ -27,6 +27,7 @@ mod layer3;
 mod namespaces;
 mod observe;
 mod pool;
+mod read;
 mod reaper;
 mod redirect;
 mod run;

@@ -130,7 +130,7 @@ impl Service {
             zones: Zones::default(),
             names: Names::default(),
             announcements: Announcements::below(run_dir).map_err(io::Error::other)?,
-            of_host: upstream::of_host(),
+            of_host: upstream::of_host().unwrap_or_default(),
             sandboxes: BTreeMap::new(),
             used: Some(Instant::now()),
         };
@@ -142,6 +142,7 @@ impl Service {
         let mut version = None;
         loop {
             thread::sleep(PERIOD);
+            let of_host = upstream::of_host();
             let mut served = self.lock();
             let present = fs::metadata(document(&self.run_dir)).ok().map(|meta| (meta.ino(), meta.mtime_nsec()));
             if std::mem::replace(&mut version, present) != present
@@ -149,7 +150,7 @@ impl Service {
             {
                 tracing::warn!(%error, "the names cannot be read");
             }
-            served.look();
+            served.look(of_host);
             if served.is_over() {
                 return;
             }
@@ -207,15 +208,15 @@ impl Served {
         self.sandboxes.remove(id);
     }
 
-    /// Follows what changes without being told: namespaces that vanished, the host's name servers.
-    fn look(&mut self) {
+    /// Follows what changes without being told: namespaces that vanished, the host's name servers as
+    /// far as they are known.
+    fn look(&mut self, of_host: Option<Vec<NameServer>>) {
         let moved = |(id, (identity, _)): &(&String, &(Identity, SandboxNames))| {
             self.namespaces.identity(id) != Some(*identity)
         };
         let moved: Vec<String> = self.sandboxes.iter().filter(moved).map(|(id, _)| id.clone()).collect();
         moved.iter().for_each(|id| self.let_go(id));
-        let of_host = upstream::of_host();
-        if of_host != self.of_host {
+        if let Some(of_host) = of_host.filter(|of_host| *of_host != self.of_host) {
             self.of_host = of_host;
             for (id, (_, names)) in &self.sandboxes {
                 self.resolver.publish(&SandboxKey::new(id), self.zones.view(names, &self.of_host));

@@ -14,12 +14,10 @@ use crate::Error;
 /// The port of name servers.
 const DNS: u16 = 53;
 
-/// Returns the name servers of the host, as its file says now; none without a file.
-pub(super) fn of_host() -> Vec<NameServer> {
-    read().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the host's name servers are not known");
-        Vec::new()
-    })
+/// Returns the name servers of the host, as its file says now: none without a file, nothing if the file cannot be read. That
+/// may take a while, so no lock is held meanwhile.
+pub(super) fn of_host() -> Option<Vec<NameServer>> {
+    read().inspect_err(|error| tracing::warn!(%error, "the host's name servers are those that were known last")).ok()
 }
 
 fn read() -> Result<Vec<NameServer>, Error> {

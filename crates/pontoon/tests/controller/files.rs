@@ -143,7 +143,7 @@ fn overrides_stand_in_for_the_hosts() {
     let joined = |name: &str, options: &[&str]| {
         let dns = Overrides {
             name_servers: vec!["203.0.113.1".parse().unwrap()],
-            search: vec!["a.example b.example".to_owned()],
+            search: vec!["a.example".to_owned(), "b.example".to_owned()],
             options: options.iter().map(|&option| option.to_owned()).collect(),
         };
         let sandbox = lab.controller.create_sandbox(with_resolver(name).dns(dns)).unwrap();
@@ -216,6 +216,22 @@ fn what_cannot_stand_in_a_file_is_refused() {
     let create = |spec: SandboxSpec| lab.controller.create_sandbox(spec).map(|_| ());
     let text = "invalid hosts entry \"127.0.0.1 we\\nb\": control characters and `#` are not allowed in a host name";
     refused(create(SandboxSpec::new("web").hostname("we\nb")), Kind::Invalid, text);
+    let rule = "white space and control characters are not allowed";
+    let web = || SandboxSpec::new("web");
+    let options = |option: &str| Overrides { options: vec![option.to_owned()], ..Overrides::default() };
+    let search = |domain: &str| Overrides { search: vec![domain.to_owned()], ..Overrides::default() };
+    for (spec, what) in [
+        (SandboxSpec::new("w b").hostname("h"), r#"sandbox name "w b""#),
+        (web().hostname("h 1"), r#"host name "h 1""#),
+        (web().domainname("example org"), r#"domain name "example org""#),
+        (web().dns(options("x\nnameserver 6.6.6.6")), r#"resolver option "x\nnameserver 6.6.6.6""#),
+        (web().dns(options("a b")), r#"resolver option "a b""#),
+        (web().dns(search("a\nnameserver 6.6.6.6")), r#"search domain "a\nnameserver 6.6.6.6""#),
+        (web().dns(search("a\u{2003}b")), r#"search domain "a\u{2003}b""#),
+        (web().dns(search("a\u{7}")), r#"search domain "a\u{7}""#),
+    ] {
+        refused(create(spec), Kind::Invalid, &format!("invalid {what}: {rule}"));
+    }
     lab.host.set_resolv_conf(&format!("nameserver {}", "1".repeat(MAX_LINE)));
     let text = "failed to parse resolv.conf from /etc/resolv.conf: line too long (exceeds 65536): shorten line 1";
     refused(create(SandboxSpec::new("web")), Kind::Internal, text);
@@ -242,4 +258,32 @@ fn joins_and_leaves_at_once_leave_a_whole_file() {
         }
     });
     assert_eq!(own(&lab, &sandbox), ["172.17.0.2\tweb", "172.19.0.2\tweb", "172.21.0.2\tweb"]);
+}
+
+#[test]
+fn names_that_no_query_can_carry_are_refused() {
+    let lab = Lab::new();
+    let network = lab.network(NetworkSpec::new("front"));
+    let (label, total) = ("a".repeat(64), ["a".repeat(63).as_str(); 4].join("."));
+    let empty = "it has an empty label: one between dots, or before the first";
+    for (name, reason) in [
+        ("", "it is empty"),
+        (".", "it is empty"),
+        ("..", empty),
+        ("a..b", empty),
+        (".a", empty),
+        (&label, "it has a label longer than 63 bytes"),
+        (&total, "it is longer than 253 bytes"),
+        ("a b", "white space and control characters are not allowed"),
+        ("a\n", "white space and control characters are not allowed"),
+    ] {
+        let web = || EndpointSpec::new("web");
+        for spec in [web().dns_name(name), web().link(name, "db")] {
+            let created = network.create_endpoint(spec).map(|_| ());
+            refused(created, Kind::Invalid, &format!("invalid DNS name {name:?}: {reason}"));
+        }
+    }
+    // Its own, and whom a link leads to, may be an id of 64 digits; others end with the root.
+    let spec = EndpointSpec::new(&label).dns_name(&label).dns_name("www.example.");
+    network.create_endpoint(spec.link("db", &label)).unwrap();
 }

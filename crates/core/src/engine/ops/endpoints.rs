@@ -11,8 +11,8 @@ use crate::drivers::{self, ErasedDriver};
 use crate::engine::{Draft, Engine, RecordKey};
 use crate::error::{EndpointError, Error, NetworkError};
 use crate::model::{
-    Attachment, Endpoint, EndpointId, EndpointSpec, IfName, InterfaceSetting, MacAddr, NamespaceSource, Network,
-    NetworkId, Phase, Sandbox, SandboxId, check_name,
+    Attachment, Endpoint, EndpointId, EndpointSpec, IfName, InterfaceSetting, MacAddr, NameError, NamespaceSource,
+    Network, NetworkId, Phase, Sandbox, SandboxId, check_dns_name, check_name,
 };
 
 impl Engine {
@@ -43,6 +43,7 @@ impl Engine {
         id: EndpointId,
     ) -> Result<(), Error> {
         check_name(&spec.name)?;
+        check_dns_names(spec)?;
         let network = draft.network(network)?;
         let _span = spans::create_endpoint(&network, id).entered();
         if network.spec.config_only {
@@ -224,4 +225,12 @@ fn refuse_way_out(draft: &Draft<'_>, endpoint: &Endpoint, sandbox: SandboxId) ->
 /// The id is random already, so the address needs no randomness of its own.
 fn random_mac(id: EndpointId) -> MacAddr {
     MacAddr::draw(|bytes| bytes.copy_from_slice(&id.mac_octets()))
+}
+
+/// Refuses names that nobody could ask for. Its own name may be one, such as the 64 digits of a container's id: then it is
+/// found by the others.
+fn check_dns_names(spec: &EndpointSpec) -> Result<(), NameError> {
+    let aliases = spec.links.iter().map(|(alias, _)| alias);
+    let mut asked = spec.dns_names.iter().chain(aliases).filter(|name| **name != spec.name);
+    asked.try_for_each(|name| check_dns_name(name))
 }
