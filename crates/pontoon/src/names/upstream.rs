@@ -15,14 +15,11 @@ use crate::Error;
 const DNS: u16 = 53;
 
 /// Returns the name servers of the host, as its file says now; none without a file.
-pub(super) fn of_host() -> Vec<NameServer> {
-    read().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the host's name servers are not known");
-        Vec::new()
-    })
-}
-
-fn read() -> Result<Vec<NameServer>, Error> {
+///
+/// # Errors
+///
+/// If the file cannot be read, or says something else.
+pub(super) fn of_host() -> Result<Vec<NameServer>, Error> {
     let origin = name_servers()?;
     Ok(ResolvConf::parse(&origin.text, &origin.path)?.name_servers().to_vec())
 }
