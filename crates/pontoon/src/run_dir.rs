@@ -7,10 +7,10 @@
 //! A copy of a state directory would take what the original makes for its own, and remove it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use pontoon_core::engine::StoreError;
@@ -104,8 +104,16 @@ impl Claim {
         line.push(&self.path);
         line.push("\n");
         let file = owner_file(run_dir);
-        fs::write(&file, line.as_bytes()).map_err(|error| failed(&file, "write", error))
+        write_private(&file, line.as_bytes()).map_err(|error| failed(&file, "write", error))
     }
+}
+
+/// Writes a file that its owner alone may read, whatever the file mode creation mask.
+pub(crate) fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // The mask takes away, and an older file has its own.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(text)
 }
 
 fn owner_file(run_dir: &Path) -> PathBuf {

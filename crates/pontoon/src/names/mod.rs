@@ -9,29 +9,38 @@
 //! ```
 //!
 //! One helper answers all sandboxes of a run directory, and announces for all of them, those without a resolver included. It
-//! ends when no sandbox has been there for a moment, and may die at any time: whoever finds nobody at the socket starts another,
-//! which begins with what is written down.
+//! ends when no sandbox has been there for a moment, and may die at any time: whoever finds nobody at the socket, or somebody who
+//! is silent, starts another, which begins with what is written down.
 
 mod announce;
+mod clients;
 mod helper;
 mod publish;
 mod serve;
 mod sockets;
+mod status;
 mod upstream;
 mod watch;
 mod zones;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub use pontoon_core::engine::names::{Announced, EndpointNames, Names, NetworkNames, SandboxNames, Seen};
 pub use pontoon_core::objects::{RESOLVER_ADDRESS, RESOLVER_PORT};
 pub(crate) use publish::Publisher;
 pub use serve::serve;
+pub use status::Fault;
 pub use watch::{Watch, watch};
 
 /// What a client of the helper's socket says, and what it hears when the names that are written down are in force.
 const LOAD: &str = "load";
 const LOADED: &str = "loaded";
+/// What it says to hear who is answered, and who is not.
+const STATUS: &str = "status";
+
+/// Where the helper listens, in the run directory.
+const SOCKET: &str = "names.sock";
 
 /// Where the names are written down.
 fn document(run_dir: &Path) -> PathBuf {
@@ -40,7 +49,12 @@ fn document(run_dir: &Path) -> PathBuf {
 
 /// Where the helper is told to read them.
 fn socket(run_dir: &Path) -> PathBuf {
-    run_dir.join("names.sock")
+    run_dir.join(SOCKET)
+}
+
+/// Returns what changes when the names are written down again; nothing without a document.
+fn version(run_dir: &Path) -> Option<(u64, i64, i64)> {
+    std::fs::metadata(document(run_dir)).ok().map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec()))
 }
 
 /// Reads the names; without a document there are none.

@@ -12,6 +12,7 @@ use pontoon_core::engine::names::{NameService, Names};
 
 use super::document;
 use super::helper::Helper;
+use crate::run_dir::write_private;
 
 /// Publishes the names of a run directory.
 pub(crate) struct Publisher {
@@ -39,7 +40,8 @@ impl Publisher {
     }
 
     fn write_and_tell(&self, done: &mut Done, names: Names) -> io::Result<()> {
-        let known = match done.names.take() {
+        // Somebody may have removed what was written.
+        let known = match done.names.take().filter(|_| document(&self.run_dir).exists()) {
             Some(known) => known,
             // What cannot be read is written anew.
             None => super::read(&self.run_dir).unwrap_or_default(),
@@ -56,8 +58,12 @@ impl Publisher {
             Some(stream) => self.helper.load_or_start(stream?).map(drop),
             None if !nobody => self.helper.ask_or_start().map(drop),
             // It lets go of the last sandbox; if it is not there, it has.
-            None if changed => self.helper.ask().map(drop).or(Ok(())),
-            None => Ok(()),
+            None => {
+                if changed {
+                    self.helper.ask_if_there();
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -89,6 +95,6 @@ fn write(run_dir: &Path, names: &Names) -> io::Result<()> {
         });
     }
     let new = document.with_extension("json.new");
-    fs::write(&new, serde_json::to_vec(names)?)?;
+    write_private(&new, &serde_json::to_vec(names)?)?;
     fs::rename(new, document)
 }

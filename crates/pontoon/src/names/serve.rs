@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -14,11 +13,16 @@ use pontoon_core::files::NameServer;
 use pontoon_dns::{Limits, Resolver, SandboxKey};
 use pontoon_host::linux::raise_file_limit;
 use pontoon_netlink::netns::Identity;
+use rustix::fs::{AtFlags, unlinkat};
+use rustix::io::Errno;
 
 use super::announce::Announcements;
+use super::clients::Entrance;
+use super::helper::connect;
 use super::sockets::Namespaces;
+use super::status::Status;
 use super::zones::Zones;
-use super::{LOAD, LOADED, Names, SandboxNames, document, read, socket, upstream};
+use super::{Names, SOCKET, SandboxNames, read, upstream, version};
 
 /// How often the helper looks by itself: at the document, at namespaces, and at the host's name servers.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -38,25 +42,22 @@ pub fn serve(run_dir: &Path) -> io::Result<()> {
     // It outlives the terminal of whoever started it; it leads a session already only if it was started by hand.
     let _ = rustix::process::setsid();
     raise_file_limit();
-    let Some(_only) = alone(run_dir)? else { return Ok(()) };
+    let Some(directory) = alone(run_dir)? else { return Ok(()) };
     let service = Arc::new(Service::start(run_dir)?);
-    if let Err(error) = service.lock().load(run_dir) {
+    if let Err(error) = service.load() {
         tracing::warn!(%error, "the names cannot be read");
     }
     // Whoever reaches the socket knows that what was written down before is loaded.
-    let path = socket(run_dir);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&path)?;
-    let theirs = service.clone();
-    thread::Builder::new().name("names".to_owned()).spawn(move || accept(&listener, &theirs))?;
-    service.attend();
-    // From here on nobody is answered: who finds the socket gone, or hears nothing, starts another helper.
-    let gone = fs::remove_file(&path);
+    let entrance = Entrance::open(&service)?;
+    attend(&service, &directory, entrance);
+    // From here on nobody is answered: who finds the socket gone, or hears nothing, starts another helper. The directory is the
+    // one that this helper holds, whatever is at its path now: another's socket is not removed.
+    let gone = unlinkat(&directory, SOCKET, AtFlags::empty());
     service.lock().clear();
-    gone
+    match gone {
+        Err(Errno::NOENT) => Ok(()),
+        gone => Ok(gone?),
+    }
 }
 
 /// Takes the place of the one helper; none if another has it and answers.
@@ -69,40 +70,15 @@ fn alone(run_dir: &Path) -> io::Result<Option<File>> {
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) => {}
         }
-        if UnixStream::connect(socket(run_dir)).is_ok() || begun.elapsed() > PATIENCE {
+        if connect(run_dir).is_ok() || begun.elapsed() > PATIENCE {
             return Ok(None);
         }
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-fn accept(listener: &UnixListener, service: &Arc<Service>) {
-    for stream in listener.incoming() {
-        let (Ok(stream), service) = (stream, service.clone()) else {
-            // Without descriptors there is nothing to do but to wait for some.
-            thread::sleep(PERIOD);
-            continue;
-        };
-        let spawned = thread::Builder::new().name("client".to_owned()).spawn(move || {
-            // An error is the client's end.
-            let _ = converse(&stream, &service);
-        });
-        if let Err(error) = spawned {
-            tracing::warn!(%error, "a client is not heard");
-        }
-    }
-}
-
-fn converse(stream: &UnixStream, service: &Service) -> io::Result<()> {
-    for line in BufReader::new(stream).lines() {
-        if line? == LOAD && service.lock().load(&service.run_dir)? {
-            (&*stream).write_all(format!("{LOADED}\n").as_bytes())?;
-        }
-    }
-    Ok(())
-}
-
-struct Service {
+/// The helper, for its clients.
+pub(super) struct Service {
     run_dir: PathBuf,
     served: Mutex<Served>,
 }
@@ -117,6 +93,8 @@ struct Served {
     of_host: Vec<NameServer>,
     /// Those that have sockets, with the namespace that these are in and what they see.
     sandboxes: BTreeMap<String, (Identity, SandboxNames)>,
+    /// Those that should have some, and why they have none.
+    refused: BTreeMap<String, String>,
     /// When there was a sandbox last; nothing when the helper has ended.
     used: Option<Instant>,
 }
@@ -132,34 +110,72 @@ impl Service {
             announcements: Announcements::below(run_dir).map_err(io::Error::other)?,
             of_host: upstream::of_host().unwrap_or_default(),
             sandboxes: BTreeMap::new(),
+            refused: BTreeMap::new(),
             used: Some(Instant::now()),
         };
         Ok(Self { run_dir: run_dir.to_owned(), served: Mutex::new(served) })
     }
 
-    /// Looks now and then until nobody needs an answer.
-    fn attend(&self) {
-        let mut version = None;
-        loop {
-            thread::sleep(PERIOD);
-            let of_host = upstream::of_host();
-            let mut served = self.lock();
-            let present = fs::metadata(document(&self.run_dir)).ok().map(|meta| (meta.ino(), meta.mtime_nsec()));
-            if std::mem::replace(&mut version, present) != present
-                && let Err(error) = served.load(&self.run_dir)
-            {
-                tracing::warn!(%error, "the names cannot be read");
-            }
-            served.look(of_host);
-            if served.is_over() {
-                return;
-            }
-        }
+    pub(super) fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    /// Puts what is written down in force; returns false if it is too late for that.
+    pub(super) fn load(&self) -> io::Result<bool> {
+        self.lock().load(&self.run_dir)
+    }
+
+    /// Returns who is answered, and who is not.
+    pub(super) fn status(&self) -> Status {
+        let served = self.lock();
+        Status { answered: served.sandboxes.keys().cloned().collect(), refused: served.refused.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Served> {
         // What a panic leaves half done is done again with the next look.
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks now and then until nobody needs an answer, or the run directory is another one.
+fn attend(service: &Arc<Service>, directory: &File, mut entrance: Entrance) {
+    let run_dir = service.run_dir();
+    let mut seen = None;
+    loop {
+        thread::sleep(PERIOD);
+        if !is_at(directory, run_dir) {
+            return;
+        }
+        if !entrance.is_there() {
+            match Entrance::open(service) {
+                Ok(new) => entrance = new,
+                Err(error) => tracing::warn!(%error, "nobody can reach this process any more"),
+            }
+        }
+        let of_host = upstream::of_host();
+        let mut served = service.lock();
+        let present = version(run_dir);
+        if std::mem::replace(&mut seen, present) != present
+            && let Err(error) = served.load(run_dir)
+        {
+            tracing::warn!(%error, "the names cannot be read");
+            // It may be for a moment only.
+            seen = None;
+        }
+        served.look(of_host);
+        if served.is_over() {
+            return;
+        }
+    }
+}
+
+/// Returns whether an open directory is still what is found at its path.
+fn is_at(directory: &File, path: &Path) -> bool {
+    let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    match (directory.metadata(), fs::metadata(path)) {
+        (Ok(held), Ok(found)) => identity(held) == identity(found),
+        (_, Err(error)) => error.kind() != ErrorKind::NotFound,
+        (Err(_), Ok(_)) => true,
     }
 }
 
@@ -182,24 +198,30 @@ impl Served {
             self.names.sandboxes.iter().map(|(id, names)| (id.short(), names.clone())).collect();
         let gone: Vec<String> = self.sandboxes.keys().filter(|id| !wanted.contains_key(*id)).cloned().collect();
         gone.iter().for_each(|id| self.let_go(id));
+        self.refused.clear();
         for (id, names) in wanted {
-            let key = SandboxKey::new(&id);
-            let view = || self.zones.view(&names, &self.of_host);
             match self.sandboxes.get_mut(&id) {
                 Some((_, present)) if *present == names => {}
                 Some((_, present)) => {
-                    self.resolver.publish(&key, view());
+                    self.resolver.publish(&SandboxKey::new(&id), self.zones.view(&names, &self.of_host));
                     *present = names;
                 }
-                None => match self.namespaces.listen(&id) {
-                    Ok((sockets, identity)) => match self.resolver.add(key, sockets, view()) {
-                        Ok(()) => drop(self.sandboxes.insert(id, (identity, names))),
-                        Err(error) => tracing::warn!(%error, "not answered"),
-                    },
-                    Err(error) => tracing::warn!(sandbox = %id, %error, "not answered, trying again"),
-                },
+                None => {
+                    if let Err(error) = self.take_on(&id, names) {
+                        tracing::warn!(sandbox = %id, %error, "not answered, trying again");
+                        self.refused.insert(id, error.to_string());
+                    }
+                }
             }
         }
+    }
+
+    fn take_on(&mut self, id: &str, names: SandboxNames) -> io::Result<()> {
+        let (sockets, identity) = self.namespaces.listen(id)?;
+        let view = self.zones.view(&names, &self.of_host);
+        self.resolver.add(SandboxKey::new(id), sockets, view).map_err(io::Error::other)?;
+        self.sandboxes.insert(id.to_owned(), (identity, names));
+        Ok(())
     }
 
     /// Closes the sockets of a sandbox, which would keep its namespace.
@@ -212,7 +234,8 @@ impl Served {
     /// far as they are known.
     fn look(&mut self, of_host: Option<Vec<NameServer>>) {
         let moved = |(id, (identity, _)): &(&String, &(Identity, SandboxNames))| {
-            self.namespaces.identity(id) != Some(*identity)
+            // What cannot be looked at, for want of memory, is kept.
+            self.namespaces.identity(id).is_ok_and(|present| present != Some(*identity))
         };
         let moved: Vec<String> = self.sandboxes.iter().filter(moved).map(|(id, _)| id.clone()).collect();
         moved.iter().for_each(|id| self.let_go(id));
@@ -238,10 +261,12 @@ impl Served {
 
     /// Returns whether a sandbox is there whose addresses are announced.
     fn announces(&self) -> bool {
-        self.names.announced.keys().any(|id| self.namespaces.identity(&id.short()).is_some())
+        self.names.announced.keys().any(|id| !matches!(self.namespaces.identity(&id.short()), Ok(None)))
     }
 
+    /// Lets go of everybody, for good.
     fn clear(&mut self) {
+        self.used = None;
         let all: Vec<String> = self.sandboxes.keys().cloned().collect();
         all.iter().for_each(|id| self.let_go(id));
     }

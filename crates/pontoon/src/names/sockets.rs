@@ -1,9 +1,11 @@
 //! Sockets inside sandboxes: those on which they ask, and those through which others are asked for them.
 
-use std::io;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddrV4, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use pontoon_dns::{Outgoing, Outlet, Reach, Sockets};
@@ -36,17 +38,26 @@ impl Namespaces {
         let identity = namespace.identity().map_err(io::Error::other)?;
         let address = SocketAddrV4::new(RESOLVER_ADDRESS, RESOLVER_PORT);
         let bind = move || {
-            let udp = UdpSocket::bind(address)?;
+            let taken = |protocol| {
+                move |error: io::Error| {
+                    io::Error::new(error.kind(), format!("{address}/{protocol} cannot be had: {error}"))
+                }
+            };
+            let udp = UdpSocket::bind(address).map_err(taken("udp"))?;
             widen(&udp);
-            Ok(Sockets { udp, tcp: TcpListener::bind(address)? })
+            Ok(Sockets { udp, tcp: TcpListener::bind(address).map_err(taken("tcp"))? })
         };
         let sockets: io::Result<Sockets> = self.visitor.visit(&namespace, bind).map_err(io::Error::other)?;
         Ok((sockets?, identity))
     }
 
-    /// Returns which namespace a sandbox has now, if it has one.
-    pub(super) fn identity(&self, sandbox: &str) -> Option<Identity> {
-        self.open(sandbox).ok()?.identity().ok()
+    /// Returns which namespace a sandbox has now, if it has one. It is not opened: descriptors may be scarce.
+    pub(super) fn identity(&self, sandbox: &str) -> io::Result<Option<Identity>> {
+        match fs::metadata(self.directory.join(sandbox)) {
+            Ok(found) => Ok(Some(Identity { device: found.dev(), inode: found.ino() })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn open(&self, sandbox: &str) -> io::Result<Namespace> {

@@ -6,22 +6,21 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use pontoon_core::model::SandboxId;
 
 use super::helper::Helper;
-use super::read;
+use super::{read, version};
 
-/// How long to wait after a helper could not be started.
+/// How long to wait after a helper could not be started, and how often it is looked whether there are names.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A watch over the helper; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Watch {
     shared: Arc<Mutex<Shared>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -42,48 +41,59 @@ pub fn watch(run_dir: &Path, helper: &[OsString], sandbox: SandboxId) -> io::Res
     let run_dir = run_dir.to_owned();
     let shared = Arc::new(Mutex::new(Shared::default()));
     let theirs = shared.clone();
-    let wanted = move || read(&run_dir).is_ok_and(|names| names.concern(sandbox));
-    let thread = thread::Builder::new()
-        .name("watch names".to_owned())
-        .spawn(move || while wanted() && keep(&helper, &theirs) {})?;
-    Ok(Watch { shared, thread: Some(thread) })
+    thread::Builder::new().name("watch names".to_owned()).spawn(move || follow(&run_dir, &helper, sandbox, &theirs))?;
+    Ok(Watch { shared })
 }
 
-/// Waits for the end of the helper that answers now, or of the watch; returns whether the watch goes on.
-fn keep(helper: &Helper, shared: &Mutex<Shared>) -> bool {
+fn follow(run_dir: &Path, helper: &Helper, sandbox: SandboxId, shared: &Mutex<Shared>) {
     let over = || shared.lock().unwrap_or_else(PoisonError::into_inner).over;
-    let connection = helper.ask_or_start().and_then(|connection| {
-        connection.set_read_timeout(None)?;
-        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.connection = Some(connection.try_clone()?);
-        Ok(connection)
-    });
-    match connection {
-        Ok(mut connection) if !over() => {
-            // It says nothing more: what comes is its end.
-            let _ = connection.read(&mut [0]);
-        }
-        Ok(_) => {}
-        Err(error) => {
-            tracing::warn!(%error, "nobody answers the containers' questions for names");
+    // What was said is not said again every second.
+    let mut warned = false;
+    while !over() {
+        let seen = version(run_dir);
+        let kept = match read(run_dir) {
+            Ok(names) if names.concern(sandbox) => keep(helper, shared),
+            Ok(_) => {
+                while !over() && version(run_dir) == seen {
+                    thread::sleep(PAUSE);
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &kept {
+            if !warned {
+                tracing::warn!(%error, "nobody answers the containers' questions for names");
+            }
             thread::sleep(PAUSE);
         }
+        warned = kept.is_err();
     }
-    !over()
+}
+
+/// Waits for the end of the helper that answers now, or of the watch.
+fn keep(helper: &Helper, shared: &Mutex<Shared>) -> io::Result<()> {
+    let mut connection = helper.ask_or_start()?;
+    connection.set_read_timeout(None)?;
+    let mut held = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    if held.over {
+        return Ok(());
+    }
+    held.connection = Some(connection.try_clone()?);
+    drop(held);
+    // It says nothing more: what comes is its end.
+    let _ = connection.read(&mut [0]);
+    Ok(())
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.over = true;
+        // The thread may be waiting for a helper, and ends when it has: nobody needs to wait for that.
         if let Some(connection) = shared.connection.take() {
             // It may be at its end already.
             let _ = connection.shutdown(Shutdown::Both);
-        }
-        drop(shared);
-        if let Some(thread) = self.thread.take() {
-            // It does not panic.
-            let _ = thread.join();
         }
     }
 }

@@ -3,12 +3,13 @@
 //! ```text
 //! kernel      privileges and abilities        advertisements  of routers, ignored while forwarding
 //! firewalls   those of others                 networks        conflicts with routes, MTU
-//! state       the store, debts, differences
+//! state       the store, debts, differences      names           who answers sandboxes
 //! ```
 
 mod advertisements;
 mod firewalls;
 mod kernel;
+mod names;
 mod networks;
 mod state;
 
@@ -111,6 +112,7 @@ fn with_state(controller: &Controller) -> Result<Vec<Finding>, Failure> {
     let mut findings = kernel::surveyed(&controller.survey()?);
     findings.extend(networks::find(controller)?);
     findings.extend(state::find(controller));
+    findings.extend(names::find(controller));
     Ok(findings)
 }
 
