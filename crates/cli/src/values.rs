@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use clap::Args;
 use ipnet::IpNet;
-use pontoon::{EndpointSpec, IfName, MacAddr, PortSpec, StaticRoute, on_link};
+use pontoon::{EndpointSpec, IfName, MacAddr, PortSpec, Rate, StaticRoute, on_link};
 
 /// Reads `KEY=VALUE`.
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
@@ -56,6 +57,30 @@ impl FromStr for Ports {
 
     fn from_str(text: &str) -> Result<Self, String> {
         PortSpec::parse_list(text).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+/// How fast data may pass interfaces.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    /// How fast data may come in to every interface, in bits per second with k, M or G
+    #[arg(long, value_name = "RATE")]
+    rate_in: Option<Rate>,
+    /// How fast data may go out of every interface, likewise
+    #[arg(long, value_name = "RATE")]
+    rate_out: Option<Rate>,
+}
+
+impl Rates {
+    /// Returns the first flag that was given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let flags = [("--rate-in", self.rate_in), ("--rate-out", self.rate_out)];
+        flags.into_iter().find(|(_, rate)| rate.is_some()).map(|(flag, _)| flag)
+    }
+
+    /// Returns the endpoint with these limits.
+    pub(crate) fn limit(self, endpoint: EndpointSpec) -> EndpointSpec {
+        EndpointSpec { rate_in: self.rate_in, rate_out: self.rate_out, ..endpoint }
     }
 }
 

@@ -200,7 +200,7 @@ fn a_sandbox_that_waits_keeps_what_it_was_created_with() {
         networks();
         ok(&["sandbox", "create", "--external", "web", "--network", "front,ip=10.1.0.7", "--hostname", "shop"]);
         let adopt = ["sandbox", "adopt", "web", "--netns", "/run/netns/theirs"];
-        let given: [&[&str]; 8] = [
+        let given: [&[&str]; 9] = [
             &["--network", "back"],
             &["-p", "80:80"],
             &["--hostname", "other"],
@@ -209,6 +209,7 @@ fn a_sandbox_that_waits_keeps_what_it_was_created_with() {
             &["--dns-search", "a.example"],
             &["--dns-opt", "timeout:3"],
             &["--network", "back", "--sysctl", "net.ipv4.conf.IFNAME.log_martians=1"],
+            &["--network", "back", "--rate-in", "8M"],
         ];
         for flags in given {
             for plan in [&[][..], &["--plan"]] {

@@ -1,9 +1,9 @@
 //! The laws that make one `render` enough for create, delete, rollback, restore and repair.
 
-use pontoon_core::model::{IfName, MacAddr, Mtu, NamespaceSource, SandboxId};
+use pontoon_core::model::{IfName, MacAddr, Mtu, NamespaceSource, Rate, SandboxId};
 use pontoon_core::objects::{
-    Address, Advertise, Bridge, Element, Held, Namespace, Object, Objects, Op, Place, Plan, Redirect, Route, Sysctl,
-    Tenure, Veth,
+    Address, Advertise, Bridge, Direction, Element, Held, Limit, Namespace, Object, Objects, Op, Place, Plan, Redirect,
+    Route, Sysctl, Tenure, Veth,
 };
 use pontoon_core::ports::PortProto;
 use proptest::prelude::*;
@@ -53,6 +53,10 @@ fn object() -> impl Strategy<Value = Object> {
             Route { place: Place::Sandbox(sandbox(s)), to: "0.0.0.0/0".parse().unwrap(), via, link: name("eth", link) }
                 .into()
         }),
+        (small(), any::<bool>()).prop_map(|(n, inwards)| {
+            let direction = if inwards { Direction::In } else { Direction::Out };
+            Limit { link: name("pv", n), direction, rate: Rate::MIN, damaged: false }.into()
+        }),
         small().prop_map(|n| Element::SameBridge(name("br", n)).into()),
         (small(), 1_u16..3).prop_map(|(s, port)| Redirect { sandbox: sandbox(s), port }.into()),
         (small(), 1_u16..4).prop_map(|(n, count)| {
@@ -74,6 +78,9 @@ fn objects() -> impl Strategy<Value = Objects> {
             set.retain(|object| match object {
                 Object::Veth(veth) => {
                     known.iter().any(|o| matches!(o, Object::Namespace(n) if n.sandbox == veth.sandbox))
+                }
+                Object::Limit(limit) => {
+                    known.iter().any(|o| matches!(o, Object::Veth(veth) if veth.name == limit.link))
                 }
                 Object::Redirect(redirect) => {
                     known.iter().any(|o| matches!(o, Object::Namespace(n) if n.sandbox == redirect.sandbox))

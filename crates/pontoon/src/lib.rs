@@ -58,8 +58,8 @@ pub use pontoon_core::model::label;
 pub use pontoon_core::model::{Endpoint as EndpointRecord, Network as NetworkRecord, Sandbox as SandboxRecord};
 pub use pontoon_core::model::{
     EndpointId, EndpointSpec, IfName, IpamSpec, Labels, MacAddr, Mtu, NameError, NamespaceSource, NetworkId,
-    NetworkPool, NetworkSpec, Options, Owner, PoolSpec, PortBinding, Routing, SandboxId, SandboxSpec, SettingError,
-    StaticRoute, WayOut, on_link,
+    NetworkPool, NetworkSpec, Options, Owner, PoolSpec, PortBinding, Rate, RateError, Routing, SandboxId, SandboxSpec,
+    SettingError, StaticRoute, WayOut, on_link,
 };
 pub use pontoon_core::objects;
 pub use pontoon_core::ports::{HostPort, PortError, PortProto, PortRange, PortSpec};

@@ -38,6 +38,8 @@ pub enum Feature {
     Vxlan,
     /// Dummy interfaces.
     Dummy,
+    /// Limits of rates: `tbf`, `ifb`, `u32` and `mirred`.
+    Shaping,
     /// Control groups of the second version, which can be mounted: the runtimes of containers do not work without.
     Cgroup2,
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Feature {
             Self::Vlan => "vlan",
             Self::Vxlan => "vxlan",
             Self::Dummy => "dummy",
+            Self::Shaping => "shaping",
             Self::Cgroup2 => "cgroup2",
         })
     }
@@ -94,6 +97,7 @@ fn probe(feature: Feature) -> bool {
         Feature::BridgeVlan => link(&["type", "bridge", "vlan_filtering", "1"]),
         // In a mount namespace of its own, which is gone with the process.
         Feature::Cgroup2 => succeeds("unshare", &["--cgroup", "--mount", "mount", "-t", "cgroup2", "cgroup2", "/sys"]),
+        Feature::Shaping => shaping(),
         Feature::Dummy => link(&["type", "dummy"]),
         Feature::Vxlan => link(&["type", "vxlan", "id", "1", "dstport", "4789"]),
         Feature::Macvlan => link_above(&["type", "macvlan"]),
@@ -105,6 +109,23 @@ fn probe(feature: Feature) -> bool {
 fn link(description: &[&str]) -> bool {
     let add = [&["link", "add", "name", PROBE], description].concat();
     succeeds("ip", &add) && succeeds("ip", &["link", "delete", PROBE])
+}
+
+fn shaping() -> bool {
+    let steps = [
+        ["qdisc", "add", "dev", PROBE, "root", "tbf", "rate", "8mbit", "burst", "64k", "limit", "64k"].as_slice(),
+        &["qdisc", "add", "dev", PROBE, "ingress"],
+        &[
+            "filter", "add", "dev", PROBE, "parent", "ffff:", "u32", "match", "u32", "0", "0", "action", "mirred",
+            "egress",
+        ],
+    ];
+    let to = ["redirect", "dev", PROBE];
+    let present = succeeds("ip", &["link", "add", "name", PROBE, "type", "ifb"])
+        && succeeds("tc", steps[0])
+        && succeeds("tc", steps[1])
+        && succeeds("tc", &[steps[2], &to].concat());
+    succeeds("ip", &["link", "delete", PROBE]) && present
 }
 
 fn link_above(description: &[&str]) -> bool {

@@ -10,7 +10,7 @@ use pontoon::{
 use crate::args::Format;
 use crate::errors::Failure;
 use crate::settings::Settings;
-use crate::values::{Joining, Ports};
+use crate::values::{Joining, Ports, Rates};
 
 /// The network that is used when none is named.
 pub(crate) const DEFAULT_NETWORK: &str = "default";
@@ -63,6 +63,8 @@ pub(crate) struct Wiring {
     /// A kernel setting of every interface, as net.X.Y.IFNAME.Z=V with IFNAME for the interface's name; may be repeated
     #[arg(long = "sysctl", value_name = "NAME=VALUE")]
     sysctls: Vec<String>,
+    #[command(flatten)]
+    rates: Rates,
     /// The host name inside
     #[arg(long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
@@ -73,21 +75,22 @@ pub(crate) struct Wiring {
 impl Wiring {
     /// Returns the first flag that was given.
     pub(crate) fn given(&self) -> Option<&'static str> {
-        let Self { networks, ports, sysctls, hostname, files } = self;
+        let Self { networks, ports, sysctls, rates, hostname, files } = self;
         let flags = [
             ("--network", networks.is_empty()),
             ("--publish", ports.is_empty()),
             ("--sysctl", sysctls.is_empty()),
             ("--hostname", hostname.is_none()),
         ];
-        flags.into_iter().find(|(_, empty)| !empty).map(|(flag, _)| flag).or_else(|| files.given())
+        let given = flags.into_iter().find(|(_, empty)| !empty).map(|(flag, _)| flag);
+        given.or_else(|| rates.given()).or_else(|| files.given())
     }
 
     /// Returns the networks to join that were named, with the settings of the interfaces there.
     pub(crate) fn named(&self) -> Result<Vec<Joining>, Failure> {
-        match self.sysctls.first() {
-            Some(text) if self.networks.is_empty() => {
-                Err(Failure::usage(format!("--sysctl {text} cannot be used without --network: no interface is made")))
+        match self.of_interfaces() {
+            Some(flag) if self.networks.is_empty() => {
+                Err(Failure::usage(format!("{flag} cannot be used without --network: no interface is made")))
             }
             _ => Ok(self.joining(&self.networks)),
         }
@@ -123,19 +126,27 @@ impl Wiring {
 
     /// Returns networks to join, with the settings of the interfaces there.
     pub(crate) fn joining(&self, networks: &[Joining]) -> Vec<Joining> {
-        let mut networks = networks.to_vec();
-        networks.iter_mut().for_each(|joining| joining.endpoint.sysctls.extend(self.sysctls.iter().cloned()));
-        networks
+        let with = |mut joining: Joining| {
+            joining.endpoint.sysctls.extend(self.sysctls.iter().cloned());
+            Joining { endpoint: self.rates.limit(joining.endpoint), ..joining }
+        };
+        networks.iter().cloned().map(with).collect()
     }
 
     /// Refuses settings of interfaces where none is made.
     pub(crate) fn no_settings(&self, network: &str) -> Result<(), Failure> {
-        match self.sysctls.first() {
+        match self.of_interfaces() {
             None => Ok(()),
-            Some(text) => Err(Failure::usage(format!(
-                "--sysctl {text} cannot be used with --network {network}: it makes no interface"
-            ))),
+            Some(flag) => {
+                Err(Failure::usage(format!("{flag} cannot be used with --network {network}: it makes no interface")))
+            }
         }
+    }
+
+    /// Returns the first flag that is about interfaces.
+    fn of_interfaces(&self) -> Option<String> {
+        let setting = self.sysctls.first().map(|text| format!("--sysctl {text}"));
+        setting.or_else(|| self.rates.given().map(str::to_owned))
     }
 
     /// Refuses what has no network to be published on.

@@ -1,10 +1,10 @@
 //! What every interface of a sandbox has, whichever driver made it: its settings, its link-local addresses, its static
-//! routes, and how its addresses are announced.
+//! routes, how fast data passes, and how its addresses are announced.
 
 use crate::drivers::advertise;
-use crate::error::Error;
+use crate::error::{EndpointError, Error};
 use crate::model::{Attachment, Endpoint, InterfaceSetting, NamespaceSource, Network, Sandbox, StaticRoute};
-use crate::objects::{Address, Object, Objects, Place, Route, Sysctl, Veth};
+use crate::objects::{Address, Direction, Limit, Object, Objects, Place, Route, Sysctl, Veth};
 
 /// Adds it to the objects of an endpoint, if its driver gave it an interface.
 pub(super) fn furnish(
@@ -14,7 +14,17 @@ pub(super) fn furnish(
     network: &Network,
     sandbox: Option<&Sandbox>,
 ) -> Result<(), Error> {
-    let Some(veth) = interface(objects, attached) else { return Ok(()) };
+    let rates = [(Direction::In, endpoint.spec.rate_in), (Direction::Out, endpoint.spec.rate_out)];
+    let limited = rates.into_iter().filter_map(|(direction, rate)| Some((direction, rate?)));
+    let Some(veth) = interface(objects, attached) else {
+        return match limited.count() {
+            0 => Ok(()),
+            _ => Err(EndpointError::NoInterface { network: network.spec.name.clone() }.into()),
+        };
+    };
+    for (direction, rate) in limited {
+        objects.set(Limit { link: veth.name.clone(), direction, rate, damaged: false });
+    }
     objects.set(Veth { advertise: advertise::read(&network.spec.options)?, ..veth });
     let (place, link) = (Place::Sandbox(attached.sandbox), &attached.ifname);
     for prefix in &endpoint.spec.link_local {

@@ -71,6 +71,14 @@ pub enum EndpointError {
         /// The other endpoint's name.
         other: String,
     },
+    /// A limit of how fast data passes, where there is no pair of interfaces.
+    #[error(
+        "network {network} makes no interface whose rate can be limited: leave the limits out, or join a bridge network"
+    )]
+    NoInterface {
+        /// The network's name.
+        network: String,
+    },
     /// A route of its network that the sandbox cannot have as well.
     #[error("sandbox {sandbox} cannot join network {network}: its {mine} overlaps the {theirs} of network {other}")]
     Route {
@@ -114,7 +122,7 @@ impl EndpointError {
         match self {
             Self::NotFound { .. } => Kind::NotFound,
             Self::IfNameTaken { .. } | Self::LinkLocalTaken { .. } | Self::Route { .. } => Kind::Conflict,
-            Self::LinkLocal { .. } => Kind::Invalid,
+            Self::LinkLocal { .. } | Self::NoInterface { .. } => Kind::Invalid,
             _ => Kind::Forbidden,
         }
     }

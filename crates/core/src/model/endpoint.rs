@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{EndpointId, IfName, MacAddr, NetworkId, Options, Phase, Routing, SandboxId};
+use super::{EndpointId, IfName, MacAddr, NetworkId, Options, Phase, Rate, Routing, SandboxId};
 use crate::ports::{PortProto, PortSpec};
 
 /// What is asked for when an endpoint is created.
@@ -30,6 +30,10 @@ pub struct EndpointSpec {
     pub link_local: Vec<IpNet>,
     /// Kernel settings of its interface, each `net.X.Y.IFNAME.Z=V`; see [`InterfaceSetting`](super::InterfaceSetting).
     pub sysctls: Vec<String>,
+    /// How fast data may come in to its interface, as the sandbox sees it; unlimited if absent.
+    pub rate_in: Option<Rate>,
+    /// How fast data may go out of its interface, likewise.
+    pub rate_out: Option<Rate>,
     /// Ports that this endpoint publishes whether or not it is the sandbox's gateway.
     pub publish: Vec<PortSpec>,
     /// The sandbox's endpoint of highest priority becomes its gateway, per family.
@@ -89,6 +93,20 @@ impl EndpointSpec {
     #[must_use]
     pub fn sysctl(mut self, setting: impl Into<String>) -> Self {
         self.sysctls.push(setting.into());
+        self
+    }
+
+    /// Limits how fast data may come in.
+    #[must_use]
+    pub fn rate_in(mut self, rate: Rate) -> Self {
+        self.rate_in = Some(rate);
+        self
+    }
+
+    /// Limits how fast data may go out.
+    #[must_use]
+    pub fn rate_out(mut self, rate: Rate) -> Self {
+        self.rate_out = Some(rate);
         self
     }
 

@@ -7,6 +7,7 @@ mod address;
 mod file;
 mod firewall;
 mod held;
+mod limit;
 mod link;
 mod namespace;
 mod nft;
@@ -26,6 +27,7 @@ pub use address::Address;
 pub use file::{File, FileName};
 pub use firewall::{FirewallBridge, Published};
 pub use held::Held;
+pub use limit::{Direction, Limit};
 pub use link::{Advertise, Bridge, Flaw, Veth};
 pub use namespace::Namespace;
 pub use nft::{Element, ElementKey, Ruleset, Verdict};
@@ -74,6 +76,8 @@ pub enum Object {
     Address(Address),
     /// A pair of interfaces, one on the host and one in a sandbox.
     Veth(Veth),
+    /// How fast data may pass a pair of interfaces.
+    Limit(Limit),
     /// A route of the main table.
     Route(Route),
     /// The way to the resolver inside a sandbox.
@@ -104,6 +108,8 @@ pub enum Key {
     Element(ElementKey),
     /// An address by place, interface and value.
     Address(Place, String, ipnet::IpNet),
+    /// A limit by the host's end of the pair and the direction.
+    Limit(String, Direction),
     /// A route by place and destination.
     Route(Place, ipnet::IpNet),
     /// The way to the resolver by its sandbox.
@@ -128,6 +134,7 @@ impl Object {
             Self::Veth(o) => Key::Link(o.name.to_string()),
             Self::Element(o) => Key::Element(o.key()),
             Self::Address(o) => Key::Address(o.place, o.link.to_string(), o.prefix),
+            Self::Limit(o) => Key::Limit(o.link.to_string(), o.direction),
             Self::Route(o) => Key::Route(o.place, o.to),
             Self::Redirect(o) => Key::Redirect(o.sandbox),
             Self::Held(o) => Key::Held(o.proto, o.ip, o.port),
@@ -149,6 +156,7 @@ impl Object {
             Self::Element(_) | Self::FirewallBridge(_) | Self::Redirect(_) => Rank::Protection,
             Self::Address(o) if o.place == Place::Host => Rank::HostAddress,
             Self::Veth(_) => Rank::Veth,
+            Self::Limit(_) => Rank::Limit,
             Self::Address(_) => Rank::Address,
             Self::Route(_) => Rank::Route,
             Self::Held(_) => Rank::Held,
@@ -200,6 +208,10 @@ impl Object {
             Self::Redirect(o) => {
                 return matches!(container, Self::Namespace(ns) if ns.is_made() && ns.sandbox == o.sandbox);
             }
+            // The interface that a limit out goes through stays.
+            Self::Limit(o) if o.direction == Direction::In => {
+                return matches!(container, Self::Veth(veth) if veth.name == o.link);
+            }
             _ => return false,
         };
         match container {
@@ -221,6 +233,7 @@ impl fmt::Display for Object {
             Self::File(o) => o.fmt(f),
             Self::Bridge(o) => o.fmt(f),
             Self::Veth(o) => o.fmt(f),
+            Self::Limit(o) => o.fmt(f),
             Self::Element(o) => o.fmt(f),
             Self::Address(o) => o.fmt(f),
             Self::Route(o) => o.fmt(f),
@@ -345,6 +358,7 @@ into_object!(
     Namespace,
     Bridge,
     Veth,
+    Limit,
     Element,
     Address,
     Route,

@@ -23,6 +23,8 @@ pub enum Rank {
     HostAddress,
     /// Interfaces of sandboxes.
     Veth,
+    /// How fast data may pass interfaces of sandboxes.
+    Limit,
     /// Kernel settings of interfaces of sandboxes.
     Setting,
     /// Addresses in sandboxes.

@@ -6,6 +6,7 @@
 //!              ├─ namespaces           a visit: unshare, keep, loopback up
 //!              ├─ files                what containers see, written in place
 //!              ├─ bridges, veths       host socket
+//!              ├─ limits                token buckets on the host's side
 //!              ├─ redirect             one nftables transaction a namespace
 //!              ├─ settings             a visit: /proc/sys/net of the sandbox's interfaces
 //!              ├─ layer3               one batch a namespace: addresses and routes
@@ -24,6 +25,7 @@ mod files;
 mod firewall;
 mod held;
 mod layer3;
+mod limits;
 mod namespaces;
 mod observe;
 mod pool;

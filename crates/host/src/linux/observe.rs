@@ -13,7 +13,7 @@ use pontoon_netlink::route::{self, Family, Link, RouteFilter, RouteKind, TABLE_M
 use super::bridges::setting;
 use super::namespaces;
 use super::veths::{Told, read_alias};
-use super::{LINK_GROUP, LinuxHost, PROTOCOL, REAP_GROUP, error, files, redirect, sysctls};
+use super::{LINK_GROUP, LinuxHost, PROTOCOL, REAP_GROUP, error, files, limits, redirect, sysctls};
 
 pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostError> {
     let mut objects = Objects::new();
@@ -51,6 +51,7 @@ pub(super) fn observe(host: &LinuxHost, query: &Query) -> Result<Objects, HostEr
             _ => {}
         }
     }
+    limits::observe(&mut *host.routes.lend()?, &outside.links, &mut objects)?;
     host.firewall.observe()?.into_iter().for_each(|object| objects.set(object));
     host.held.list().into_iter().for_each(|held| objects.set(held));
     files::present(&host.files, query)?.into_iter().for_each(|file| objects.set(file));

@@ -88,6 +88,7 @@ enum Executor {
     Link,
     /// Settings of interfaces of a sandbox.
     Setting(SandboxId),
+    Limit,
     Redirect,
     Layer3(Place),
     Held,
@@ -106,6 +107,7 @@ impl Executor {
             Object::Bridge(_) | Object::Veth(_) => Self::Link,
             Object::Address(o) => Self::Layer3(o.place),
             Object::Route(o) => Self::Layer3(o.place),
+            Object::Limit(_) => Self::Limit,
             Object::Redirect(_) => Self::Redirect,
             Object::Held(_) => Self::Held,
             Object::FirewallBridge(_) | Object::Published(_) => Self::None,
@@ -264,6 +266,7 @@ impl<'h> Run<'h> {
             (Executor::File, _) => files::step(&self.host.files, op),
             (Executor::Held, _) => self.held(op),
             (Executor::Redirect, _) => self.redirect(op),
+            (Executor::Limit, _) => self.limit(op),
             (_, Op::Change { from: Object::Bridge(_), to: Object::Bridge(bridge) }) => self.change_bridge(bridge),
             (_, Op::Change { from: Object::Veth(_), to: Object::Veth(veth) }) => self.change_veth(step, veth),
             (Executor::Link, Op::Change { from, to }) => {

@@ -45,6 +45,9 @@ pub enum Kind {
     Veth(Peer),
     /// An interface that drops what it is given.
     Dummy,
+    /// An interface that gives what was redirected to it back to where it came from, after its queue: an intermediate
+    /// functional block.
+    Ifb,
 }
 
 /// The settings of a bridge; absent ones keep the kernel's default.
@@ -126,6 +129,7 @@ impl Kind {
                 vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer.message())))]
             }
             Self::Dummy => vec![LinkInfo::Kind(InfoKind::Dummy)],
+            Self::Ifb => vec![LinkInfo::Kind(InfoKind::Ifb)],
         }
     }
 }
@@ -208,7 +212,7 @@ mod tests {
                 multicast_snooping: Some(true),
             }),
         );
-        for link in [veth, bridge, NewLink::new("dummy0", Kind::Dummy)] {
+        for link in [veth, bridge, NewLink::new("dummy0", Kind::Dummy), NewLink::new("ifb0", Kind::Ifb)] {
             let request = link.create();
             let decoded = LinkMessage::parse(request.payload.as_slice());
             assert_eq!(decoded.expect("decodes"), link.message());

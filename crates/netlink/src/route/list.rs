@@ -36,6 +36,8 @@ pub struct Link {
     pub peer: Option<u32>,
     /// This namespace's number for the one its peer lives in; absent if it is the same one.
     pub peer_namespace: Option<i32>,
+    /// The queueing discipline that it sends through, such as `noqueue`.
+    pub qdisc: Option<String>,
     /// The text that it carries.
     pub alias: Option<String>,
     /// What it is as a bridge port.
@@ -139,11 +141,12 @@ impl Link {
     }
 
     fn apply(&mut self, attribute: &NlaBuffer<&[u8]>) {
-        const WANTED: [u16; 9] = [
+        const WANTED: [u16; 10] = [
             libc::IFLA_ADDRESS,
             libc::IFLA_IFNAME,
             libc::IFLA_MTU,
             libc::IFLA_LINK,
+            libc::IFLA_QDISC,
             libc::IFLA_MASTER,
             libc::IFLA_LINKINFO,
             libc::IFLA_IFALIAS,
@@ -159,6 +162,7 @@ impl Link {
             Ok(LinkAttribute::Mtu(mtu)) => self.mtu = mtu,
             Ok(LinkAttribute::Link(peer)) => self.peer = (peer != 0).then_some(peer),
             Ok(LinkAttribute::Controller(master)) => self.master = Some(master),
+            Ok(LinkAttribute::Qdisc(qdisc)) => self.qdisc = Some(qdisc),
             Ok(LinkAttribute::IfAlias(alias)) => self.alias = Some(alias),
             Ok(LinkAttribute::Group(group)) => self.group = group,
             Ok(LinkAttribute::LinkNetNsId(id)) => self.peer_namespace = Some(id),

@@ -1,4 +1,4 @@
-//! Links, addresses and routes: typed builders that return a [`Request`], and typed lists.
+//! Links, addresses, routes and rates: typed builders that return a [`Request`], and typed lists.
 //!
 //! A builder never speaks to the kernel: collect requests and send them with
 //! [`Socket::batch`](crate::Socket::batch). Addresses and routes are the same type in both
@@ -11,6 +11,7 @@ mod list;
 mod neighbor;
 #[expect(clippy::module_inception, reason = "a route is what this file is about")]
 mod route;
+mod shaping;
 
 use netlink_packet_core::Emitable;
 use netlink_packet_route::link::LinkMessage;
@@ -23,6 +24,7 @@ pub use link::{Bridge, Kind, NewLink, Peer};
 pub use list::{Counters, Link, Port, counters, index_of, link, links, look};
 pub use neighbor::announce;
 pub use route::{Family, Route, RouteFilter, RouteKind, RouteScope, TABLE_MAIN, routes};
+pub use shaping::{TokenBucket, add_ingress, buckets, delete_ingress, delete_root, redirect_all, redirects};
 
 use crate::{Error, Request};
 

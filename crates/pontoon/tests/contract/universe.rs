@@ -3,10 +3,10 @@
 use std::fmt;
 
 use pontoon_core::firewall::ruleset::ruleset;
-use pontoon_core::model::{IfName, NamespaceSource, SandboxId};
+use pontoon_core::model::{IfName, NamespaceSource, Rate, SandboxId};
 use pontoon_core::objects::{
-    Address, Advertise, Bridge, Element, File, FileName, Held, Key, Namespace, Object, Objects, Place, Redirect, Route,
-    Sysctl, Tenure, Verdict, Veth,
+    Address, Advertise, Bridge, Direction, Element, File, FileName, Held, Key, Limit, Namespace, Object, Objects,
+    Place, Redirect, Route, Sysctl, Tenure, Verdict, Veth,
 };
 use pontoon_core::ports::{PortProto, PortRange};
 
@@ -101,6 +101,12 @@ fn veth(pair: (&str, char, &str), on: &str, variant: usize) -> Object {
         flaw: None,
     }
     .into()
+}
+
+fn limits(pair: &str) -> Vec<Object> {
+    let limit = |direction, rate: Rate| Limit { link: name(pair), direction, rate, damaged: false }.into();
+    let rates = ["64k", "1G"].map(|rate| rate.parse().expect("a rate"));
+    [Direction::In, Direction::Out].into_iter().flat_map(|way| rates.map(|rate| limit(way, rate))).collect()
 }
 
 pub(crate) fn address(place: Place, link: &str, prefix: &str) -> Address {
@@ -201,6 +207,7 @@ pub(crate) fn catalogue() -> Vec<Line> {
     for (number, pair) in PAIRS.into_iter().enumerate() {
         all.extend((0..3).map(|variant| veth(pair, BRIDGES[(number + variant) % 2], variant)));
     }
+    all.extend(PAIRS.into_iter().flat_map(|pair| limits(pair.0)));
     all.extend(own_settings());
     all.extend(layer3());
     all.extend(elements().into_iter().map(Object::from));
@@ -301,6 +308,7 @@ fn needs(object: &Object) -> Vec<Key> {
             needed
         }
         Object::Sysctl(setting) => setting.link().map_or_else(Vec::new, |of| link(setting.place, &name(&of))),
+        Object::Limit(limit) => vec![Key::Link(limit.link.to_string())],
         Object::Redirect(redirect) => vec![Key::Namespace(redirect.sandbox)],
         Object::Route(route) => {
             let mut needed = link(route.place, &route.link);

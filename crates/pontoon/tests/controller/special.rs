@@ -24,6 +24,19 @@ fn null_connects_nothing_and_stays() {
 }
 
 #[test]
+fn null_has_nothing_whose_rate_could_be_limited() {
+    let lab = Lab::new();
+    let sandbox = lab.sandbox("web");
+    let network = lab.network(NetworkSpec::new("none").driver("null"));
+    let limited = EndpointSpec::new("web").rate_out("8M".parse().unwrap());
+    let endpoint = network.create_endpoint(limited).unwrap();
+    let told =
+        "network none makes no interface whose rate can be limited: leave the limits out, or join a bridge network";
+    refused(endpoint.join(&sandbox), Kind::Invalid, told);
+    assert_eq!(lab.controller.diagnose().unwrap(), []);
+}
+
+#[test]
 fn several_sandboxes_share_the_host() {
     let lab = Lab::new();
     let network = lab.network(NetworkSpec::new("host").driver("host"));

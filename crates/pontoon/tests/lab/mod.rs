@@ -148,6 +148,11 @@ impl Lab {
         proto.serve(opened.expect("a visit").expect("the port is free there"), name);
     }
 
+    /// Does something in a place.
+    pub(crate) fn within<T: Send + 'static>(&self, place: &str, f: impl FnOnce() -> T + Send + 'static) -> T {
+        self.visitor.visit(&self.places[place], f).expect("a visit")
+    }
+
     /// Runs `ip` in a sandbox.
     pub(crate) fn inside(&self, sandbox: &str, program: &[&str]) -> String {
         let key = self.controller.sandbox_of(sandbox).expect("a sandbox").key().display().to_string();

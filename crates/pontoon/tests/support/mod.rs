@@ -228,6 +228,27 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             c.attach(Attach { sandbox: SandboxSpec::new("box"), endpoints }).map(drop)
         },
     },
+    Scenario {
+        name: "attach with limits of rates",
+        before: two_networks,
+        operation: |c| {
+            let one = EndpointSpec::new("a").rate_in("8M".parse().unwrap()).rate_out("1M".parse().unwrap());
+            let two = EndpointSpec::new("b").rate_out("64k".parse().unwrap());
+            let networks = [c.network_by_name("one")?, c.network_by_name("two")?];
+            let endpoints = vec![((&networks[0]).into(), one), ((&networks[1]).into(), two)];
+            c.attach(Attach { sandbox: SandboxSpec::new("box"), endpoints }).map(drop)
+        },
+    },
+    Scenario {
+        name: "delete a sandbox with limits of rates",
+        before: |c| {
+            network(c, "one");
+            let limited = EndpointSpec::new("a").rate_in("8M".parse().unwrap()).rate_out("1M".parse().unwrap());
+            let endpoints = vec![((&c.network_by_name("one").unwrap()).into(), limited)];
+            drop(c.attach(Attach { sandbox: SandboxSpec::new("box"), endpoints }).unwrap());
+        },
+        operation: |c| c.sandbox_of("box")?.delete(),
+    },
     Scenario { name: "attach to two networks with ports", before: two_networks, operation: attach },
     Scenario { name: "attach to two networks that it creates", before: |_| {}, operation: attach_creating },
     Scenario {

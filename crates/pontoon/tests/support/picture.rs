@@ -41,6 +41,7 @@ impl Picture {
     pub(crate) fn take(run_dir: &Path) -> Self {
         let mut lines = namespace("host", None);
         lines.extend(ruleset());
+        lines.extend(disciplines());
         lines.extend(sockets());
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("proc is mounted");
         let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
@@ -116,8 +117,8 @@ fn namespace(name: &str, path: Option<&Path>) -> Vec<String> {
 fn link(link: &Value, on_host: bool) -> Value {
     let mut kept = pick(link, &LINK);
     let info = &link["linkinfo"];
-    let is_veth = info["info_kind"] == "veth";
-    if on_host && is_veth {
+    let is_drawn = ["veth", "ifb"].contains(&info["info_kind"].as_str().unwrap_or_default());
+    if on_host && is_drawn {
         // The kernel draws it.
         kept.remove("address");
     }
@@ -158,6 +159,26 @@ fn unnumber(value: &mut Value) {
         Value::Array(values) => values.iter_mut().for_each(unnumber),
         _ => {}
     }
+}
+
+/// How interfaces of the host send, and what is redirected.
+fn disciplines() -> Vec<String> {
+    let read = |arguments: &[&str]| -> Vec<Value> {
+        serde_json::from_str(&pontoon_testkit::run("tc", &[&["-json"], arguments].concat())).unwrap_or_default()
+    };
+    let shown = read(&["qdisc", "show"]);
+    let mut lines: Vec<String> =
+        shown.iter().map(|one| format!("qdisc {}", without(one, &["handle", "refcnt"]))).collect();
+    for link in shown.iter().filter(|one| one["kind"] == "ingress").map(|one| text(one, "dev")) {
+        for mut filter in read(&["filter", "show", "dev", &link, "ingress"]) {
+            // The kernel counts actions.
+            if let Some(action) = filter.pointer_mut("/options/actions/0") {
+                *action = without(action, &["index"]);
+            }
+            lines.push(format!("filter of {link} {filter}"));
+        }
+    }
+    lines
 }
 
 fn sockets() -> Vec<String> {

@@ -8,6 +8,7 @@ mod faults;
 mod files;
 mod firewall;
 mod foreign;
+mod limits;
 mod links;
 mod observe;
 mod redirect;

@@ -12,7 +12,7 @@ impl World {
     /// Everything of ours on the host, what is inside the named sandboxes, and the named settings. Namespaces and pairs
     /// are found by their marks on the host, whether or not their sandbox is named.
     pub(super) fn observe(&self, query: &Query) -> Objects {
-        let mut objects: Objects = self.own_links().collect();
+        let mut objects: Objects = self.own_links().chain(self.own_limits()).collect();
         let namespaces = self.sandboxes.values().filter(|namespace| self.netns.contains_key(&key_of(namespace)));
         namespaces.for_each(|namespace| objects.set(namespace.clone()));
         if let Some(table) = &self.table {

@@ -93,6 +93,7 @@ impl fmt::Display for Link {
             Kind::Loopback => f.write_str("loopback")?,
             Kind::Bridge => f.write_str("bridge")?,
             Kind::Veth { peer: (netns, peer), .. } => write!(f, "veth to {peer} in the namespace {netns}")?,
+            Kind::Ifb => f.write_str("ifb")?,
             Kind::Other => f.write_str("other")?,
         }
         if !self.ours {
@@ -110,6 +111,8 @@ impl fmt::Display for Link {
         if let Kind::Veth { advertise: Some(Advertise { count, interval }), .. } = self.kind {
             write!(f, " announced {count} times every {interval} ms")?;
         }
+        self.rate.iter().try_for_each(|rate| write!(f, " sends {rate}bit/s"))?;
+        self.leads_to.iter().try_for_each(|to| write!(f, " leads to {to}"))?;
         f.write_str(if self.up { "" } else { " down" })?;
         self.conf.iter().filter(|(_, value)| *value != "0").try_for_each(|(name, value)| write!(f, " {name}={value}"))
     }

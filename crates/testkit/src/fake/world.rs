@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use pontoon_core::engine::{HostError, HostProfile};
-use pontoon_core::model::{IfName, MacAddr, Mtu, NamespaceSource, SandboxId};
+use pontoon_core::model::{IfName, MacAddr, Mtu, NamespaceSource, Rate, SandboxId};
 use pontoon_core::objects::{Advertise, FileName, Held, Namespace, Place};
 use pontoon_core::ports::PortProto;
 
@@ -63,6 +63,10 @@ pub(super) struct Link {
     pub(super) mac: Option<MacAddr>,
     pub(super) mtu: Mtu,
     pub(super) port: Option<Port>,
+    /// How fast it sends.
+    pub(super) rate: Option<Rate>,
+    /// Where everything is led that arrives.
+    pub(super) leads_to: Option<IfName>,
     /// Its settings below `net.ipv4.conf` and `net.ipv6.conf`, such as `ipv6.disable_ipv6`.
     pub(super) conf: BTreeMap<String, String>,
 }
@@ -77,6 +81,8 @@ pub(super) enum Kind {
         sandbox: Option<SandboxId>,
         advertise: Option<Advertise>,
     },
+    /// One that sends what is led to it back to where it came from.
+    Ifb,
     Other,
 }
 
@@ -206,7 +212,8 @@ impl Netns {
 
 impl Link {
     pub(super) fn new(kind: Kind, mtu: Mtu) -> Self {
-        Self { ours: false, up: true, kind, mac: None, mtu, port: None, conf: BTreeMap::new() }
+        let conf = BTreeMap::new();
+        Self { ours: false, up: true, kind, mac: None, mtu, port: None, rate: None, leads_to: None, conf }
     }
 
     pub(super) fn is_on(&self, setting: &str) -> bool {

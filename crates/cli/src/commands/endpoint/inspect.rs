@@ -45,6 +45,8 @@ pub(crate) fn describe(controller: &Controller, endpoint: &Endpoint) -> Result<V
         "Addresses": info.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "LinkLocal": record.spec.link_local.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "Sysctls": record.spec.sysctls,
+        "RateIn": record.spec.rate_in.map(|rate| rate.bits()),
+        "RateOut": record.spec.rate_out.map(|rate| rate.bits()),
         "Gateway": info.gateway4,
         "IPv6Gateway": info.gateway6,
         "GwPriority": record.spec.priority,

@@ -10,7 +10,7 @@ use crate::commands::attach;
 use crate::context::Context;
 use crate::errors::Outcome;
 use crate::output;
-use crate::values::{alias, ifname, ipv4, ipv6, key_value, link, link_local, mac};
+use crate::values::{Rates, alias, ifname, ipv4, ipv6, key_value, link, link_local, mac};
 
 /// Connect a sandbox to a network
 #[derive(Args, Debug)]
@@ -49,6 +49,8 @@ pub(crate) struct Connect {
     /// A kernel setting of its interface, as net.X.Y.IFNAME.Z=V with IFNAME for the interface's name; may be repeated
     #[arg(long = "sysctl", value_name = "NAME=VALUE")]
     sysctls: Vec<String>,
+    #[command(flatten)]
+    rates: Rates,
 }
 
 impl Connect {
@@ -76,6 +78,6 @@ impl Connect {
             sysctls: self.sysctls.clone(),
             ..EndpointSpec::default()
         };
-        sandbox.connect(network, attach::named(&sandbox.info()?.spec.name, spec))
+        sandbox.connect(network, attach::named(&sandbox.info()?.spec.name, self.rates.limit(spec)))
     }
 }
