@@ -32,15 +32,65 @@ pub enum SandboxError {
     /// A key, the path of a network namespace, of nothing.
     #[error("invalid sandbox key: it is the path of a network namespace, and must not be empty")]
     EmptyKey,
+    /// A port that one request names twice.
+    #[error("port {port} is asked for twice")]
+    PortTwice {
+        /// The port as it was asked for.
+        port: String,
+    },
+    /// A port that is published already, in the same words.
+    #[error("sandbox {name} publishes {port} already")]
+    Publishes {
+        /// The sandbox.
+        name: String,
+        /// The port as it was asked for.
+        port: String,
+    },
+    /// A port that is not published.
+    #[error("sandbox {name} does not publish {port}: it publishes {}", listed(.published))]
+    NotPublished {
+        /// The sandbox.
+        name: String,
+        /// The port as it was asked for.
+        port: String,
+        /// What is published, as it was asked for.
+        published: Vec<String>,
+    },
+    /// A port of a sandbox in the host's namespace.
+    #[error(
+        "port {port} cannot be published: sandbox {name} is in the host's namespace, and its ports are the host's own"
+    )]
+    HostNamespace {
+        /// The sandbox.
+        name: String,
+        /// The port as it was asked for.
+        port: String,
+    },
+    /// A port of a sandbox without a namespace so far.
+    #[error("port {port} cannot be published: sandbox {name} waits for its namespace")]
+    Waits {
+        /// The sandbox.
+        name: String,
+        /// The port as it was asked for.
+        port: String,
+    },
+}
+
+fn listed(ports: &[String]) -> String {
+    match ports {
+        [] => "nothing".to_owned(),
+        some => some.join(", "),
+    }
 }
 
 impl SandboxError {
     /// Returns the kind.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NotFound { .. } | Self::ContainerNotFound { .. } => Kind::NotFound,
-            Self::Exists { .. } => Kind::Forbidden,
-            Self::EmptyName | Self::EmptyKey => Kind::Invalid,
+            Self::NotFound { .. } | Self::ContainerNotFound { .. } | Self::NotPublished { .. } => Kind::NotFound,
+            Self::Exists { .. } | Self::HostNamespace { .. } | Self::Waits { .. } => Kind::Forbidden,
+            Self::Publishes { .. } => Kind::Conflict,
+            Self::EmptyName | Self::EmptyKey | Self::PortTwice { .. } => Kind::Invalid,
         }
     }
 }
