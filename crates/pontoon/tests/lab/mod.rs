@@ -8,7 +8,7 @@ pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -146,6 +146,12 @@ impl Lab {
         let name = format!("{place}:{port}");
         let opened = self.visitor.visit(&self.places[place], move || proto.open(port));
         proto.serve(opened.expect("a visit").expect("the port is free there"), name);
+    }
+
+    /// Opens a socket in a place that exchanges datagrams with one IPv4 address, so that all of them are one flow.
+    pub(crate) fn flow(&self, place: &str, to: SocketAddr) -> UdpSocket {
+        let open = move || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|one| one.connect(to).map(|()| one));
+        self.visitor.visit(&self.places[place], open).expect("a visit").expect("a socket")
     }
 
     /// Runs `ip` in a sandbox.
