@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    completion, demo, doctor, endpoint, man, network, oci_hook, port, repair, resolver, run, sandbox, stats,
+    completion, demo, doctor, endpoint, man, network, oci_hook, port, publish, repair, resolver, run, sandbox, stats,
+    unpublish,
 };
 
 /// Gives containers their network.
@@ -92,6 +93,8 @@ pub(crate) enum Command {
     Sandbox(sandbox::Sandbox),
     #[command(subcommand)]
     Endpoint(endpoint::Endpoint),
+    Publish(publish::Publish),
+    Unpublish(unpublish::Unpublish),
     Port(port::Port),
     Stats(stats::Stats),
     OciHook(oci_hook::OciHook),

@@ -190,6 +190,7 @@ fn hint(error: &pontoon::Error) -> Option<&'static str> {
         E::Sandbox(pontoon::SandboxError::NotFound { .. } | pontoon::SandboxError::ContainerNotFound { .. }) => {
             "`pontoon sandbox ls` shows the sandboxes"
         }
+        E::Sandbox(pontoon::SandboxError::Waits { .. }) => "`pontoon sandbox adopt` names it",
         E::Sandbox(pontoon::SandboxError::Exists { .. }) => "choose another name, or remove the sandbox first",
         E::Port(_) if error.kind() == Kind::Conflict || error.kind() == Kind::Forbidden => {
             "stop what holds the port, or publish on another one"

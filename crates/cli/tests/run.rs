@@ -43,6 +43,27 @@ fn a_server_is_reachable_and_gone_without_a_trace() {
 }
 
 #[test]
+fn the_firewall_is_put_back_while_a_command_runs() {
+    isolated(|| {
+        outside();
+        fs::create_dir("/run/www").unwrap();
+        fs::write("/run/www/index.html", "hello\n").unwrap();
+        ok(&["network", "create", "default"]);
+        let server = start(&["run", "-p", "8080:80", "--", "busybox", "httpd", "-f", "-p", "80", "-h", "/run/www"]);
+        eventually("the server", || fetch("http://192.0.2.1:8080/").is_some());
+        for _ in 0..2 {
+            run("nft", &["flush", "ruleset"]);
+            eventually("the port", || fetch("http://192.0.2.1:8080/").is_some());
+        }
+        assert_eq!(pontoon(&["doctor", "-q"]).stdout, "");
+        assert_eq!(signal(server, "TERM").status, 128 + 15);
+        // Nobody guards a firewall whose commands have ended.
+        run("nft", &["flush", "ruleset"]);
+        assert_ne!(pontoon(&["doctor", "-q"]).stdout, "");
+    });
+}
+
+#[test]
 fn a_killed_run_is_cleaned_up_by_the_next_change() {
     isolated(|| {
         ok(&["network", "create", "default"]);

@@ -54,6 +54,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) kind: u16,
     pub(crate) flags: u16,
     pub(crate) sequence: u32,
+    pub(crate) port: u32,
     pub(crate) payload: &'a [u8],
 }
 
@@ -106,6 +107,7 @@ pub(crate) fn frames(mut datagram: &[u8]) -> impl Iterator<Item = Frame<'_>> {
             kind: read_u16(datagram, 4)?,
             flags: read_u16(datagram, 6)?,
             sequence: read_u32(datagram, 8)?,
+            port: read_u32(datagram, 12)?,
             payload,
         };
         datagram = datagram.get(align(length)..).unwrap_or_default();
@@ -163,7 +165,7 @@ mod tests {
         payload.extend_from_slice(&[7, 0, 1, 0, b'n', b'o', 0, 0]);
         payload.extend_from_slice(&[8, 0, 2, 0]);
         payload.extend_from_slice(&36u32.to_ne_bytes());
-        let frame = Frame { kind: libc::NLMSG_ERROR as u16, flags: ACK_TLVS, sequence: 1, payload: &payload };
+        let frame = Frame { kind: libc::NLMSG_ERROR as u16, flags: ACK_TLVS, sequence: 1, port: 0, payload: &payload };
         let refusal = frame.answer().expect_err("the error number is not zero");
         assert_eq!(refusal.errno, libc::EINVAL);
         assert_eq!(refusal.message.as_deref(), Some("no"));

@@ -5,6 +5,7 @@
 //! an earlier request are recognised by their sequence number and skipped.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
@@ -56,6 +57,7 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Socket {
     inner: netlink_sys::Socket,
+    port: u32,
     sequence: u32,
     /// Bytes that one `send` may carry.
     send_limit: usize,
@@ -72,18 +74,42 @@ impl Socket {
             Protocol::Netfilter => NETLINK_NETFILTER,
         };
         let mut inner = netlink_sys::Socket::new(number).map_err(failed("open"))?;
-        configure(&mut inner, protocol).map_err(failed("configure"))?;
+        let port = configure(&mut inner, protocol).map_err(failed("configure"))?;
         raise_buffers(&inner);
         // The kernel reports twice what was asked for, its own overhead included.
         let sending = sockopt::socket_send_buffer_size(&inner).map_err(errno("configure"))?;
         let receiving = sockopt::socket_recv_buffer_size(&inner).map_err(errno("configure"))?;
         Ok(Self {
             inner,
+            port,
             sequence: 0,
             send_limit: sending / 2,
             answers_limit: (receiving / ANSWER_COST).max(1),
             buffer: Vec::new(),
         })
+    }
+
+    /// Returns its address in its network namespace: the kernel names it when it tells others who changed something.
+    pub fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// Has the kernel tell what happens in a multicast group.
+    pub(crate) fn listen(&mut self, group: u32) -> Result<(), Error> {
+        self.inner.add_membership(group).map_err(failed("listen on"))
+    }
+
+    /// Hands out the messages of one datagram that came unasked, each with its type and the port of whoever caused it, and
+    /// does not wait for it: returns whether there was one, and fails with [`Error::Lost`] if some could not be kept.
+    pub(crate) fn overhear(&mut self, mut each: impl FnMut(u16, u32, &[u8])) -> Result<bool, Error> {
+        match self.datagram(RecvFlags::DONTWAIT) {
+            Err(Errno::NOBUFS) => return Err(Error::Lost),
+            Err(Errno::AGAIN) => return Ok(false),
+            Err(other) => return Err(errno("receive from")(other)),
+            Ok(()) => {}
+        }
+        frames(&self.buffer).for_each(|frame| each(frame.kind, frame.port, frame.payload));
+        Ok(true)
     }
 
     /// Sends independent requests, as many per system call as fit, and returns the kernel's
@@ -267,7 +293,7 @@ impl Socket {
     /// Fails with [`Error::Lost`] once nothing more comes.
     fn receive(&mut self, first: u32, count: usize, mut each: impl FnMut(usize, Frame<'_>)) -> Result<(), Error> {
         loop {
-            match self.datagram() {
+            match self.datagram(RecvFlags::empty()) {
                 // The receive buffer overflowed. What did fit can still be read.
                 Err(Errno::NOBUFS) => {}
                 Err(Errno::AGAIN) => return Err(Error::Lost),
@@ -285,8 +311,8 @@ impl Socket {
     }
 
     /// Reads one datagram, however large, into the buffer.
-    fn datagram(&mut self) -> Result<(), Errno> {
-        let peek = RecvFlags::PEEK | RecvFlags::TRUNC;
+    fn datagram(&mut self, flags: RecvFlags) -> Result<(), Errno> {
+        let peek = RecvFlags::PEEK | RecvFlags::TRUNC | flags;
         let (_, size) = rustix::io::retry_on_intr(|| recv(&self.inner, &mut [0u8; 0], peek))?;
         self.buffer.resize(size, 0);
         let (received, _) =
@@ -296,8 +322,15 @@ impl Socket {
     }
 }
 
-fn configure(socket: &mut netlink_sys::Socket, protocol: Protocol) -> io::Result<()> {
-    socket.bind_auto()?;
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
+    }
+}
+
+/// Returns the port that the socket got.
+fn configure(socket: &mut netlink_sys::Socket, protocol: Protocol) -> io::Result<u32> {
+    let port = socket.bind_auto()?.port_number();
     // Connected, the socket takes messages from the kernel only, not from other processes.
     socket.connect(&netlink_sys::SocketAddr::new(0, 0))?;
     socket.set_ext_ack(true)?;
@@ -306,7 +339,7 @@ fn configure(socket: &mut netlink_sys::Socket, protocol: Protocol) -> io::Result
         socket.set_netlink_get_strict_chk(true)?;
     }
     sockopt::set_socket_timeout(&*socket, sockopt::Timeout::Recv, Some(PATIENCE))?;
-    Ok(())
+    Ok(port)
 }
 
 /// Raises both buffers as far as this process may; what was reached is read back afterwards.

@@ -10,7 +10,7 @@ use pontoon_host::environment::System;
 
 use crate::{
     Config, Endpoint, EndpointId, EndpointSpec, Error, IfName, NamespaceSource, NetworkRecord, NetworkTarget, Owner,
-    SandboxId, SandboxRecord,
+    PortBinding, PortSpec, SandboxId, SandboxRecord,
 };
 
 /// Returns this process, as the owner of sandboxes that live as long as it does.
@@ -133,6 +133,25 @@ impl Sandbox {
     pub fn connect(&self, network: impl Into<NetworkTarget>, spec: EndpointSpec) -> Result<Endpoint, Error> {
         let id = self.engine.connect(self.id, network, spec)?;
         Ok(Endpoint::new(self.engine.clone(), id))
+    }
+
+    /// Publishes more of its ports while it runs, all or none, and returns their bindings: none while nothing leads out of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Engine::publish_ports`].
+    pub fn publish(&self, ports: &[PortSpec]) -> Result<Vec<PortBinding>, Error> {
+        self.engine.publish_ports(self.id, ports)
+    }
+
+    /// Takes published ports of its own back, all or none, each named as it was asked for, and returns the bindings they had.
+    /// Those that an endpoint asked for ([`EndpointSpec::publish`]) go with the endpoint.
+    ///
+    /// # Errors
+    ///
+    /// See [`Engine::unpublish_ports`].
+    pub fn unpublish(&self, ports: &[PortSpec]) -> Result<Vec<PortBinding>, Error> {
+        self.engine.unpublish_ports(self.id, ports)
     }
 
     /// Gives it the network namespace at a path, such as `/proc/<pid>/ns/net`, and sets up there what was joined before.

@@ -10,11 +10,13 @@ pub(crate) mod man;
 pub(crate) mod network;
 pub(crate) mod oci_hook;
 pub(crate) mod port;
+pub(crate) mod publish;
 pub(crate) mod repair;
 pub(crate) mod resolver;
 pub(crate) mod run;
 pub(crate) mod sandbox;
 pub(crate) mod stats;
+pub(crate) mod unpublish;
 
 use serde_json::json;
 
@@ -68,6 +70,8 @@ fn in_place(command: Command, settings: &Settings) -> Outcome {
         Command::Network(command) => command.run(&context),
         Command::Sandbox(command) => command.run(&context),
         Command::Endpoint(command) => command.run(&context),
+        Command::Publish(command) => command.run(&context),
+        Command::Unpublish(command) => command.run(&context),
         Command::Port(command) => command.run(&context),
         Command::Stats(command) => command.run(&context),
         Command::OciHook(command) => command.run(&context),

@@ -40,7 +40,7 @@ impl Port {
         if context.json() {
             output::json(&rows);
         } else if self.sandbox.is_some() {
-            rows.iter().for_each(|row| output::line(format_args!("{} -> {}", row.inside, row.outside)));
+            lines(&rows);
         } else {
             output::table(
                 ["SANDBOX", "PORT", "HOST"],
@@ -57,11 +57,26 @@ impl Port {
             let name = &sandbox.info()?.spec.name;
             rows.extend(bindings(sandbox)?.into_iter().map(|binding| row(name, &binding)));
         }
-        rows.sort_by(|a, b| {
-            (&a.sandbox, a.container_port, &a.outside).cmp(&(&b.sandbox, b.container_port, &b.outside))
-        });
-        Ok(rows)
+        Ok(in_order(rows))
     }
+}
+
+/// Prints what a command published or took back on a sandbox, as `port` shows it.
+pub(crate) fn print(context: &Context, sandbox: &str, bindings: &[PortBinding]) {
+    let rows = in_order(bindings.iter().map(|binding| row(sandbox, binding)).collect());
+    match context.json() {
+        true => output::json(&rows),
+        false => lines(&rows),
+    }
+}
+
+fn lines(rows: &[Row]) {
+    rows.iter().for_each(|row| output::line(format_args!("{} -> {}", row.inside, row.outside)));
+}
+
+fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.sort_by(|a, b| (&a.sandbox, a.container_port, &a.outside).cmp(&(&b.sandbox, b.container_port, &b.outside)));
+    rows
 }
 
 /// Returns what a sandbox publishes, on all its endpoints.

@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use pontoon::{Controller, Holds, Kind, NamespaceSource, Sandbox, SandboxId, SandboxSpec, myself, names};
+use pontoon::{
+    Controller, FirewallGuard, Holds, Kind, NamespaceSource, Sandbox, SandboxId, SandboxSpec, myself, names,
+};
 
 use super::attach::{DEFAULT_NETWORK, Wiring, attach, note_ports};
 use super::exec::{self, Place};
@@ -59,6 +61,7 @@ impl Run {
             Some(signal) => Ok(status_of(signal)),
             None => {
                 let _watch = watch_names(context, sandbox.id());
+                let _guard = guard_firewall(context, &holds);
                 self.inside(context, &sandbox, &spec, &signals)
             }
         };
@@ -132,6 +135,12 @@ impl Run {
 fn watch_names(context: &Context, sandbox: SandboxId) -> Option<names::Watch> {
     let watch = names::watch(&context.settings.run_dir, &context.settings.resolver(), sandbox);
     watch.inspect_err(|error| tracing::warn!(%error, "who answers for names is not watched")).ok()
+}
+
+/// Puts the firewall back while the command runs, when another program removes it.
+fn guard_firewall(context: &Context, holds: &Holds) -> Option<FirewallGuard> {
+    let guard = holds.guard_firewall(context.settings.config());
+    guard.inspect_err(|error| tracing::warn!(%error, "the firewall is not watched")).ok()
 }
 
 /// Returns a name that nobody has: the pid differs from others' here, the time from others' elsewhere.

@@ -79,6 +79,13 @@ pub enum Event {
         /// The step that did it, as text.
         step: String,
     },
+    /// Another program removed or changed what is ours in the firewall, and it was put back.
+    FirewallRestored {
+        /// The name of the program, or `somebody` if it cannot be told.
+        by: String,
+        /// How many steps it took: the ruleset is one, and each element is.
+        steps: usize,
+    },
     /// Something could not be removed; it is retried.
     LeftBehind {
         /// The object, as text.

@@ -35,6 +35,10 @@ pub trait Host: Observe {
     /// names the step and whatever could not be undone. A plan of final steps goes as far as it can; steps that failed are
     /// in [`ApplyError::left_behind`].
     fn apply(&self, plan: &Plan) -> Result<(), ApplyError>;
+    /// Listens to others who change our part of the firewall. Not every host can.
+    fn watch_firewall(&self) -> Result<Box<dyn FirewallWatch>, HostError> {
+        Err(HostError::Unsupported { what: "a way to tell that the firewall was changed".to_owned() })
+    }
     /// Waits until deletions that go on in the background have ended.
     fn settle(&self) -> Result<(), HostError>;
     /// Forgets tracked flows that touch an address of these subnets which is not taken.
@@ -43,6 +47,18 @@ pub trait Host: Observe {
     /// port to whoever gets the address next. Flows that cannot be forgotten end by their own timeouts: a host says so in its
     /// log, and nothing fails.
     fn forget_strays(&self, subnets: &[IpNet], taken: &BTreeSet<IpAddr>);
+}
+
+/// Ends a wait, from another thread.
+pub type Interrupt = Box<dyn Fn() + Send + Sync>;
+
+/// Tells when somebody else changes our part of the firewall.
+pub trait FirewallWatch: Send {
+    /// Waits until another program has changed something since the last call, and returns its name; nothing once it was
+    /// interrupted. Several changes that nobody waited for are one.
+    fn changed(&mut self) -> Result<Option<String>, HostError>;
+    /// Returns what ends the wait, now and from then on.
+    fn interrupter(&self) -> Result<Interrupt, HostError>;
 }
 
 /// What to read.

@@ -30,7 +30,7 @@ use arc_swap::ArcSwap;
 pub use codec::Quarantined;
 pub use draft::Draft;
 pub use events::Event;
-pub use host::{ApplyError, Counters, Host, HostError, HostProfile, NoIpv6, Observe, Query};
+pub use host::{ApplyError, Counters, FirewallWatch, Host, HostError, HostProfile, Interrupt, NoIpv6, Observe, Query};
 pub use ops::{Attach, Attached, GATEWAY_NETWORK, NetworkTarget};
 pub use restore::{Difference, Repaired, Restored};
 pub use state::{Claim, Debt, LedgerEntry, Record, RecordKey, State};

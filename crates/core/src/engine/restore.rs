@@ -72,6 +72,27 @@ impl Engine {
         self.reconcile()
     }
 
+    /// Makes what is ours in the firewall what it should be, and looks at nothing else, after a program of that name changed
+    /// it. Says so by [`Event::FirewallRestored`] if there was something to do.
+    ///
+    /// # Errors
+    ///
+    /// See [`Engine::restore`].
+    pub fn restore_firewall(&self, by: &str) -> Result<Repaired, Error> {
+        let _span = info_span!("restore firewall", by).entered();
+        self.may_change("restore the firewall")?;
+        let _guard = self.everything("restore the firewall")?;
+        let is_firewall = |object: &Object| matches!(object, Object::Ruleset(_) | Object::Element(_));
+        let (mut observed, mut desired) = (self.host.observe(&Query::default())?, self.desired()?);
+        observed.retain(is_firewall);
+        desired.retain(is_firewall);
+        let repaired = self.take(&Plan::of(self.careful(Plan::between(&observed, &desired).ops().to_vec())));
+        if !repaired.done.is_empty() {
+            self.events.tell(&Event::FirewallRestored { by: by.to_owned(), steps: repaired.done.len() });
+        }
+        Ok(repaired)
+    }
+
     /// Names what differs between the host and what it should be, and changes nothing.
     ///
     /// # Errors
@@ -160,11 +181,7 @@ impl Engine {
         let (plan, ledgered) = self.settle_ledger(plan, &mut batch)?;
         let mut steps = plan.ops().to_vec();
         steps.extend(self.orphans(&self.snapshot())?.into_iter().map(|(_, op)| op));
-        if self.incomplete {
-            // Records that could not be read may ask for what nobody else does.
-            steps.retain(|step| !matches!(step, Op::Remove(_)));
-        }
-        let mut repaired = self.take(&Plan::of(steps));
+        let mut repaired = self.take(&Plan::of(self.careful(steps)));
         self.pay(&mut repaired);
         let failed: BTreeSet<Key> = repaired.failed.iter().map(|(op, _)| op.object().key()).collect();
         self.settle_debts(&failed, batch, ledgered)?;
@@ -174,6 +191,12 @@ impl Engine {
         }
         self.host.settle()?;
         Ok(repaired)
+    }
+
+    /// Leaves out removals if some records could not be read: those may ask for what nobody else does.
+    fn careful(&self, mut steps: Vec<Op>) -> Vec<Op> {
+        steps.retain(|step| !(self.incomplete && matches!(step, Op::Remove(_))));
+        steps
     }
 
     /// Forgets the flows that a process which died left of addresses that nobody has now. Of a network whose removal it did not

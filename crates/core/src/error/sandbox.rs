@@ -48,20 +48,70 @@ pub enum SandboxError {
         #[source]
         source: Box<HostError>,
     },
+    /// A port that one request names twice.
+    #[error("port {port} is asked for twice")]
+    PortTwice {
+        /// The port as it was asked for.
+        port: String,
+    },
+    /// A port that is published already, in the same words.
+    #[error("sandbox {name} publishes {port} already")]
+    Publishes {
+        /// The sandbox.
+        name: String,
+        /// The port as it was asked for.
+        port: String,
+    },
+    /// A port that is not published.
+    #[error("sandbox {name} does not publish {port}: it publishes {}", listed(.published))]
+    NotPublished {
+        /// The sandbox.
+        name: String,
+        /// The port as it was asked for.
+        port: String,
+        /// What is published, as it was asked for.
+        published: Vec<String>,
+    },
+    /// A port of a sandbox in the host's namespace.
+    #[error(
+        "port {port} cannot be published: sandbox {name} is in the host's namespace, and its ports are the host's own"
+    )]
+    HostNamespace {
+        /// The sandbox.
+        name: String,
+        /// The port as it was asked for.
+        port: String,
+    },
+    /// A port of a sandbox without a namespace so far.
+    #[error("port {port} cannot be published: sandbox {name} waits for its namespace")]
+    Waits {
+        /// The sandbox.
+        name: String,
+        /// The port as it was asked for.
+        port: String,
+    },
+}
+
+fn listed(ports: &[String]) -> String {
+    match ports {
+        [] => "nothing".to_owned(),
+        some => some.join(", "),
+    }
 }
 
 impl SandboxError {
     /// Returns the kind.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NotFound { .. } | Self::ContainerNotFound { .. } => Kind::NotFound,
+            Self::NotFound { .. } | Self::ContainerNotFound { .. } | Self::NotPublished { .. } => Kind::NotFound,
+            Self::Exists { .. } | Self::OwnNamespace { .. } | Self::HostNamespace { .. } | Self::Waits { .. } => Kind::Forbidden,
             Self::BadKey { source, .. } => match **source {
                 HostError::Missing { .. } => Kind::NotFound,
                 HostError::Kernel { .. } => Kind::Invalid,
                 _ => source.kind(),
             },
-            Self::Exists { .. } | Self::OwnNamespace { .. } => Kind::Forbidden,
-            Self::EmptyName | Self::EmptyKey => Kind::Invalid,
+            Self::Publishes { .. } => Kind::Conflict,
+            Self::EmptyName | Self::EmptyKey | Self::PortTwice { .. } => Kind::Invalid,
         }
     }
 }

@@ -48,7 +48,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use pontoon_core::engine::{ApplyError, Counters, Host, HostError, HostProfile, Observe, Query};
+use pontoon_core::engine::{ApplyError, Counters, FirewallWatch, Host, HostError, HostProfile, Observe, Query};
 use pontoon_core::files::Basis;
 use pontoon_core::model::NamespaceSource;
 use pontoon_core::model::SandboxId;
@@ -217,6 +217,10 @@ impl Host for LinuxHost {
 
     fn settle(&self) -> Result<(), HostError> {
         self.reaper.settle(None)
+    }
+
+    fn watch_firewall(&self) -> Result<Box<dyn FirewallWatch>, HostError> {
+        Ok(Box::new(self.firewall.watch()?))
     }
 
     fn forget_strays(&self, subnets: &[IpNet], taken: &BTreeSet<IpAddr>) {

@@ -13,6 +13,7 @@ pub(crate) mod attributes;
 mod change;
 mod element;
 mod expression;
+mod monitor;
 mod numbers;
 mod read;
 mod set;
@@ -23,6 +24,7 @@ mod userdata;
 
 pub use change::Change;
 pub use element::{Element, ElementData, Part, Value};
+pub use monitor::{Monitor, Notice, Transaction};
 pub use read::{RuleInfo, chains, elements, rules, sets, tables};
 pub use set::{DataType, Layout, MapData, Set, SetRef};
 pub use statement::{

@@ -22,10 +22,16 @@ pub(super) mod message {
     pub(crate) const NEW_ELEMENT: u16 = 12;
     pub(crate) const GET_ELEMENT: u16 = 13;
     pub(crate) const DELETE_ELEMENT: u16 = 14;
+    pub(crate) const NEW_GENERATION: u16 = 15;
 }
 
 /// A list is a sequence of attributes of this type.
 pub(super) const LIST_ELEMENT: u16 = 1;
+
+pub(super) mod generation {
+    /// `NFTA_GEN_PROC_NAME`.
+    pub(crate) const PROGRAM: u16 = 3;
+}
 
 pub(super) mod table {
     pub(crate) const NAME: u16 = 1;

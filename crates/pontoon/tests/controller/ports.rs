@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use pontoon::{EndpointSpec, Kind, NetworkSpec, PortSpec, SandboxSpec};
+use pontoon::{EndpointSpec, Kind, NamespaceSource, NetworkSpec, PortBinding, PortSpec, SandboxSpec};
+use pontoon_core::engine::Store;
 
-use crate::fixture::Lab;
+use crate::fixture::{Lab, refused};
 
 fn port(text: &str) -> PortSpec {
     text.parse().expect("a port")
@@ -103,4 +104,106 @@ fn a_port_of_another_program_is_refused_or_avoided() {
     assert_eq!(before.difference(&lab.host.snapshot()), "");
     let range = lab.joined(&network, EndpointSpec::new("range"), &sandbox("range", "8080-8082:80"));
     assert_eq!(range.info().unwrap().ports[0].host_port, 8081);
+}
+
+/// Returns the bindings, one text each, in order.
+fn lines(bindings: &[PortBinding]) -> Vec<String> {
+    let line =
+        |p: &PortBinding| format!("{}:{}->{}:{}/{}", p.host_ip, p.host_port, p.container_ip, p.container_port, p.proto);
+    let mut lines: Vec<String> = bindings.iter().map(line).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn ports_are_published_and_taken_back_on_a_live_sandbox() {
+    let lab = Lab::new();
+    let network = lab.dual("front");
+    let sandbox = lab.controller.create_sandbox(SandboxSpec::new("web").publish(port("9000:90"))).unwrap();
+    let endpoint = lab.joined(&network, EndpointSpec::new("web"), &sandbox);
+    let all = || lines(&endpoint.info().unwrap().ports);
+    let first = all();
+    let before = lab.host.snapshot();
+
+    let published = sandbox.publish(&[port("8080:80"), port("53/udp")]).unwrap();
+    let expected = [
+        "0.0.0.0:32768->172.17.0.2:53/udp",
+        "0.0.0.0:8080->172.17.0.2:80/tcp",
+        ":::32768->fd00:1::2:53/udp",
+        ":::8080->fd00:1::2:80/tcp",
+    ];
+    assert_eq!(lines(&published), expected);
+    assert_eq!(sandbox.info().unwrap().spec.ports.len(), 3);
+    // Those that were there keep theirs.
+    assert_eq!(all().iter().filter(|line| first.contains(line)).count(), 2);
+
+    // Another process finds them as they were.
+    let with_all = (all(), lab.host.snapshot());
+    let id = sandbox.id().to_string();
+    let lab = lab.restarted();
+    let sandbox = lab.controller.sandbox_by_id(&id).unwrap();
+    let endpoint = sandbox.endpoints().remove(0);
+    let all = || lines(&endpoint.info().unwrap().ports);
+    assert_eq!(all(), with_all.0);
+    assert_eq!(with_all.1.difference(&lab.host.snapshot()), "");
+    assert!(lab.controller.diagnose().unwrap().is_empty());
+
+    let gone = sandbox.unpublish(&[port("53/udp"), port("8080:80")]).unwrap();
+    assert_eq!(lines(&gone), expected);
+    assert_eq!(all(), first);
+    assert_eq!(before.difference(&lab.host.snapshot()), "");
+    let lab = lab.restarted();
+    assert_eq!(lab.controller.sandbox_by_id(&id).unwrap().info().unwrap().spec.ports, [port("9000:90")]);
+}
+
+#[test]
+fn ports_of_a_live_sandbox_wait_for_a_way_out() {
+    let lab = Lab::new();
+    let network = lab.network(NetworkSpec::new("front"));
+    let sandbox = lab.sandbox("web");
+    assert_eq!(sandbox.publish(&[port("8080:80")]).unwrap(), []);
+    let endpoint = lab.joined(&network, EndpointSpec::new("web"), &sandbox);
+    assert_eq!(lines(&endpoint.info().unwrap().ports), ["0.0.0.0:8080->172.17.0.2:80/tcp"]);
+}
+
+#[test]
+fn what_cannot_be_published_or_taken_back_changes_nothing() {
+    let lab = Lab::new();
+    let any: IpAddr = "0.0.0.0".parse().unwrap();
+    lab.host.occupy(any, 7070, pontoon::PortProto::Tcp);
+    let network = lab.network(NetworkSpec::new("front"));
+    let sandbox = lab.controller.create_sandbox(SandboxSpec::new("web").publish(port("8080:80"))).unwrap();
+    lab.joined(&network, EndpointSpec::new("web").publish(port("53/udp")), &sandbox);
+    let (waits, host) = (NamespaceSource::Later, NamespaceSource::Host);
+    let waiting = lab.controller.create_sandbox(SandboxSpec::new("later").namespace(waits)).unwrap();
+    let host = lab.controller.create_sandbox(SandboxSpec::new("host").namespace(host)).unwrap();
+    let (before, records) = (lab.host.snapshot(), lab.store.scan("").unwrap());
+    let publish = |ports: &[&str]| sandbox.publish(&ports.iter().map(|text| port(text)).collect::<Vec<_>>());
+    refused(publish(&["81", "82", "81"]), Kind::Invalid, "port 81/tcp is asked for twice");
+    refused(publish(&["81", "8080:80/tcp"]), Kind::Conflict, "sandbox web publishes 8080:80/tcp already");
+    refused(publish(&["81", "53/udp"]), Kind::Conflict, "sandbox web publishes 53/udp already");
+    refused(publish(&["81", "8080:81"]), Kind::Conflict, "Bind for 0.0.0.0:8080 failed: port is already allocated");
+    let taken = "failed to bind host port 0.0.0.0:7070/tcp: address already in use";
+    refused(publish(&["81", "7070:70"]), Kind::Conflict, taken);
+    refused(publish(&["81", "7070-7070:70"]), Kind::Conflict, taken);
+    let sctp = "published port 81/sctp: SCTP cannot be served by the bridge driver yet; leave it out";
+    refused(publish(&["81/sctp"]), Kind::Unsupported, sctp);
+    let own =
+        "port 80/tcp cannot be published: sandbox host is in the host's namespace, and its ports are the host's own";
+    refused(host.publish(&[port("80")]), Kind::Forbidden, own);
+    let waits = "port 80/tcp cannot be published: sandbox later waits for its namespace";
+    refused(waiting.publish(&[port("80")]), Kind::Forbidden, waits);
+
+    let unpublish = |ports: &[&str]| sandbox.unpublish(&ports.iter().map(|text| port(text)).collect::<Vec<_>>());
+    let none = "sandbox web does not publish 80/tcp: it publishes 8080:80/tcp";
+    refused(unpublish(&["8080:80", "80"]), Kind::NotFound, none);
+    refused(unpublish(&["80", "8080:80"]), Kind::NotFound, none);
+    let of_endpoint = "sandbox web does not publish 53/udp: it publishes 8080:80/tcp";
+    refused(unpublish(&["53/udp"]), Kind::NotFound, of_endpoint);
+    let empty = "sandbox later does not publish 80/tcp: it publishes nothing";
+    refused(waiting.unpublish(&[port("80")]), Kind::NotFound, empty);
+    assert_eq!(before.difference(&lab.host.snapshot()), "");
+    assert_eq!(lab.store.scan("").unwrap(), records);
+    sandbox.delete().unwrap();
+    refused(sandbox.publish(&[port("80")]), Kind::NotFound, format!("sandbox {} not found", sandbox.id()));
 }

@@ -8,7 +8,7 @@ pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -151,6 +151,12 @@ impl Lab {
     /// Does something in a place.
     pub(crate) fn within<T: Send + 'static>(&self, place: &str, f: impl FnOnce() -> T + Send + 'static) -> T {
         self.visitor.visit(&self.places[place], f).expect("a visit")
+    }
+
+    /// Opens a socket in a place that exchanges datagrams with one IPv4 address, so that all of them are one flow.
+    pub(crate) fn flow(&self, place: &str, to: SocketAddr) -> UdpSocket {
+        let open = move || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|one| one.connect(to).map(|()| one));
+        self.visitor.visit(&self.places[place], open).expect("a visit").expect("a socket")
     }
 
     /// Runs `ip` in a sandbox.

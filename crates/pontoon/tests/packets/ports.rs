@@ -1,5 +1,8 @@
 //! Published ports: from where they are reached, and as whom.
 
+use std::net::UdpSocket;
+use std::time::Duration;
+
 use expect_test::expect;
 
 use crate::lab::{Lab, bridge_netfilter, dual, lab};
@@ -301,6 +304,54 @@ fn a_port_that_is_taken_back_is_closed() {
             outside udp 192.0.2.1:5353: refused
             host tcp 127.0.0.1:8080: refused
         "#]],
+        );
+    });
+}
+
+/// What is published on a live sandbox is open at once; taken back it is closed, for flows that go on too.
+#[test]
+fn a_port_is_published_and_taken_back_on_a_live_sandbox() {
+    lab(|mut lab| {
+        town(&mut lab, &["9000:80", "5454:53/udp"]);
+        let web = lab.controller.sandbox_of("web").unwrap();
+        let questions = [
+            "outside tcp 192.0.2.1:8080",
+            "outside tcp [2001:db8::1]:8080",
+            "outside udp 192.0.2.1:5353",
+            "far tcp 192.0.2.1:8080",
+            "near tcp 10.1.0.1:8080",
+            "host tcp 127.0.0.1:8080",
+        ];
+        let closed = lab.answers(&questions);
+        assert_eq!(closed.matches(": refused\n").count(), questions.len(), "{closed}");
+        let ports = ["8080:80", "5353:53/udp"].map(|port| port.parse().unwrap());
+        web.publish(&ports).unwrap();
+        lab.check(
+            &questions,
+            expect![[r#"
+            outside tcp 192.0.2.1:8080: web:80 sees 192.0.2.2
+            outside tcp [2001:db8::1]:8080: web:80 sees 2001:db8::2
+            outside udp 192.0.2.1:5353: web:53 sees 192.0.2.2
+            far tcp 192.0.2.1:8080: web:80 sees 10.1.0.1
+            near tcp 10.1.0.1:8080: web:80 sees 10.1.0.1
+            host tcp 127.0.0.1:8080: web:80 sees 10.1.0.1
+        "#]],
+        );
+        assert!(UdpSocket::bind("0.0.0.0:5353").is_err(), "nobody holds the port");
+        let flow = lab.flow("outside", "192.0.2.1:5353".parse().unwrap());
+        flow.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let ask = || flow.send(b"?").and_then(|_| flow.recv(&mut [0; 64]));
+        ask().expect("an answer");
+
+        web.unpublish(&ports).unwrap();
+        lab.controller.settle().unwrap();
+        assert_eq!(ask().map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionRefused));
+        assert_eq!(lab.answers(&questions), closed);
+        drop(UdpSocket::bind("0.0.0.0:5353").expect("the port is free again"));
+        // What it published before is as it was.
+        assert_eq!(
+            lab.answers(&["outside tcp 192.0.2.1:9000", "outside udp 192.0.2.1:5454"]).matches(" sees ").count(),
+            2
         );
     });
 }

@@ -304,4 +304,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             c.attach(Attach { sandbox: SandboxSpec::new("box"), endpoints }).map(drop)
         },
     },
+    Scenario {
+        name: "publish ports of a live sandbox",
+        before: attached,
+        operation: |c| {
+            let ports = ["8081:81", "9100-9109:9100-9109/udp", "7000-7009:70"];
+            let ports: Vec<_> = ports.iter().map(|port| port.parse()).collect::<Result<_, _>>()?;
+            c.sandbox_of("box")?.publish(&ports).map(drop)
+        },
+    },
+    Scenario {
+        name: "unpublish ports of a live sandbox",
+        before: attached,
+        operation: |c| c.sandbox_of("box")?.unpublish(&["9000-9009:9000-9009/udp".parse()?]).map(drop),
+    },
 ];

@@ -7,6 +7,7 @@ mod gateway_network;
 mod link_local;
 mod networks;
 mod ports;
+mod publish;
 mod routes;
 mod sandboxes;
 mod spans;

@@ -9,6 +9,7 @@ mod elements;
 mod flows;
 mod inspect;
 mod ruleset;
+mod watch;
 mod writer;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use pontoon_netlink::nft;
 use pontoon_netlink::{Protocol, Socket};
 
 pub(super) use flows::{forget_flows, stale_flows};
+use watch::Watch;
 use writer::Writer;
 
 use super::error;
@@ -84,6 +86,11 @@ impl Firewall {
     /// Returns the ruleset as it is, and the elements of its sets.
     pub(super) fn observe(&self) -> Result<Vec<Object>, HostError> {
         lock(&self.writer).observe()
+    }
+
+    /// Listens to others who change the table.
+    pub(super) fn watch(&self) -> Result<Watch, HostError> {
+        Watch::open(lock(&self.writer).port())
     }
 
     /// Returns whether the kernel has nf_tables; fails if it does not let us use it.

@@ -1,6 +1,8 @@
 //! The one writer of our table.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use pontoon_core::engine::HostError;
 use pontoon_core::firewall::ruleset::TABLE;
@@ -19,6 +21,8 @@ const ATTEMPTS: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     socket: Option<Socket>,
+    /// The socket's port, for whoever must tell what this writer did.
+    port: Arc<AtomicU32>,
     mirror: Option<Mirror>,
 }
 
@@ -77,8 +81,17 @@ impl Writer {
     fn socket(&mut self) -> Result<Socket, HostError> {
         match self.socket.take() {
             Some(socket) => Ok(socket),
-            None => Socket::open(Protocol::Netfilter).map_err(|e| failed(&e)),
+            None => {
+                let socket = Socket::open(Protocol::Netfilter).map_err(|e| failed(&e))?;
+                self.port.store(socket.port(), Ordering::Relaxed);
+                Ok(socket)
+            }
         }
+    }
+
+    /// Returns where the port of its socket can be read, also after it was opened anew.
+    pub(super) fn port(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.port)
     }
 
     fn load(&mut self) -> Result<(), HostError> {
