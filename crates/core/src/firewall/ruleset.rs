@@ -51,6 +51,8 @@ pub enum Constant {
     Interface(&'static str),
     /// A prefix of the field's family.
     Prefix(&'static str),
+    /// A transport protocol, by its number and nft's name of it.
+    Protocol(u8, &'static str),
 }
 
 /// One step of a rule.
@@ -210,6 +212,10 @@ pub const SETS: &[Set] = &[
     intervals("on_link6", &[Type::Ipv6, Type::Interface]),
     intervals("masquerade4", &[Type::Ipv4]),
     intervals("masquerade6", &[Type::Ipv6]),
+    intervals("routed4", &[Type::Ipv4]),
+    intervals("routed6", &[Type::Ipv6]),
+    intervals("unprotected4", &[Type::Ipv4]),
+    intervals("unprotected6", &[Type::Ipv6]),
     set("open4", &[Type::Ipv4, Type::Proto, Type::Port]),
     set("open6", &[Type::Ipv6, Type::Proto, Type::Port]),
     intervals("open_range4", &[Type::Ipv4, Type::Proto, Type::Port]),
@@ -233,6 +239,10 @@ const fn without(key: &'static [Field], set: &'static str) -> Statement {
 }
 
 const SAME: Statement = within(&[IifName, OifName], "same_bridge");
+const NOT_FROM_SUBNET4: Statement = without(&[Ip4Daddr, IifName], "on_link4");
+const NOT_FROM_SUBNET6: Statement = without(&[Ip6Daddr, IifName], "on_link6");
+const ICMP: Statement = Is { field: L4Proto, value: Constant::Protocol(1, "icmp"), not: false };
+const ICMP6: Statement = Is { field: L4Proto, value: Constant::Protocol(58, "ipv6-icmp"), not: false };
 const TO_LOOPBACK: Statement = Is { field: Ip4Daddr, value: Constant::Prefix("127.0.0.0/8"), not: false };
 
 /// Every chain, callees before callers.
@@ -249,6 +259,10 @@ pub const CHAINS: &[Chain] = &[
             &[PortProtocols, within(&[Ip6Daddr, L4Proto, ThDport], "open6"), Accept],
             &[PortProtocols, within(&[Ip4Daddr, L4Proto, ThDport], "open_range4"), Accept],
             &[PortProtocols, within(&[Ip6Daddr, L4Proto, ThDport], "open_range6"), Accept],
+            &[ICMP, within(&[Ip4Daddr], "routed4"), NOT_FROM_SUBNET4, Accept],
+            &[ICMP6, within(&[Ip6Daddr], "routed6"), NOT_FROM_SUBNET6, Accept],
+            &[within(&[Ip4Daddr], "unprotected4"), NOT_FROM_SUBNET4, Accept],
+            &[within(&[Ip6Daddr], "unprotected6"), NOT_FROM_SUBNET6, Accept],
             &[Counter, Drop],
         ],
     },
@@ -280,20 +294,8 @@ pub const CHAINS: &[Chain] = &[
             &[CtEstablished, Accept],
             // route_localnet lets a bridge's ports address the host's loopback: they shall not.
             &[within(&[IifName], "bridges"), TO_LOOPBACK, Counter, Drop],
-            &[
-                within(&[Ip4Daddr], "subnets4"),
-                without(&[Ip4Daddr, IifName], "on_link4"),
-                FibLocal { not: true },
-                Counter,
-                Drop,
-            ],
-            &[
-                within(&[Ip6Daddr], "subnets6"),
-                without(&[Ip6Daddr, IifName], "on_link6"),
-                FibLocal { not: true },
-                Counter,
-                Drop,
-            ],
+            &[within(&[Ip4Daddr], "subnets4"), NOT_FROM_SUBNET4, FibLocal { not: true }, Counter, Drop],
+            &[within(&[Ip6Daddr], "subnets6"), NOT_FROM_SUBNET6, FibLocal { not: true }, Counter, Drop],
         ],
     },
     Chain {
@@ -417,7 +419,9 @@ impl fmt::Display for Statement {
             In { key, set, not } => write!(f, "{} {}@{set}", join(key), sign(not)),
             // Without quotation marks: this text is also the rule's comment, where nft prints but cannot read them.
             Is { field, value: Constant::Interface(name), not } => write!(f, "{field} {}{name}", sign(not)),
-            Is { field, value: Constant::Prefix(prefix), not } => write!(f, "{field} {}{prefix}", sign(not)),
+            Is { field, value: Constant::Prefix(text) | Constant::Protocol(_, text), not } => {
+                write!(f, "{field} {}{text}", sign(not))
+            }
             FibLocal { not } => write!(f, "fib daddr type {}local", sign(not)),
             Vmap { key, map } => write!(f, "{key} vmap @{map}"),
             Dnat { v6, key, map, .. } => {

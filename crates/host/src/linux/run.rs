@@ -108,7 +108,7 @@ impl Executor {
             Object::Route(o) => Self::Layer3(o.place),
             Object::Redirect(_) => Self::Redirect,
             Object::Held(_) => Self::Held,
-            Object::FirewallBridge(_) | Object::Published(_) => Self::None,
+            Object::FirewallBridge(_) | Object::Published(_) | Object::Opened(_) => Self::None,
         }
     }
 }

@@ -133,6 +133,8 @@ fn elements() -> Vec<Element> {
     for prefix in ["10.1.0.0/16", "10.1.2.0/24", "fd01::/64", "fd01::/80"] {
         all.push(Element::Subnet(net(prefix)));
         all.push(Element::Masquerade(net(prefix)));
+        all.push(Element::Routed(net(prefix)));
+        all.push(Element::Unprotected(net(prefix)));
         all.push(Element::OnLink(net(prefix), name("br0")));
     }
     for (container, host) in [("10.1.0.2", "192.0.2.1"), ("fd01::2", "2001:db8::1")] {

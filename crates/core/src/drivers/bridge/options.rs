@@ -1,6 +1,7 @@
 //! The options of bridge networks and of the driver.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ const NAME: &str = "com.docker.network.bridge.name";
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 const ICC: &str = "com.docker.network.bridge.enable_icc";
 const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+const GATEWAY_MODE_IPV4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
+const GATEWAY_MODE_IPV6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
 
 /// What holds for all networks of the driver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,35 @@ impl Default for BridgeDriverConfig {
     }
 }
 
+/// What the host is to the endpoints of a network, for one family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayMode {
+    /// It translates addresses: others reach ports that are published on the host.
+    #[default]
+    Nat,
+    /// It translates addresses, and lets everybody reach all ports of endpoints by their own addresses.
+    NatUnprotected,
+    /// It routes: others reach published ports by the endpoints' own addresses, and nothing is translated.
+    Routed,
+    /// It has no address on the network; only for internal ones.
+    Isolated,
+}
+
+impl FromStr for GatewayMode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "nat" => Ok(Self::Nat),
+            "nat-unprotected" => Ok(Self::NatUnprotected),
+            "routed" => Ok(Self::Routed),
+            "isolated" => Ok(Self::Isolated),
+            _ => Err("it must be nat, nat-unprotected, routed or isolated"),
+        }
+    }
+}
+
 /// What holds for one network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BridgeConfig {
@@ -42,6 +74,12 @@ pub struct BridgeConfig {
     pub icc: bool,
     /// Whether endpoints leave the host under its address.
     pub masquerade: bool,
+    /// What the host is to its endpoints, for IPv4.
+    #[serde(default)]
+    pub gateway_mode_ipv4: GatewayMode,
+    /// What the host is to its endpoints, for IPv6.
+    #[serde(default)]
+    pub gateway_mode_ipv6: GatewayMode,
     /// Where ports are published that name no host address; all addresses otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_binding: Option<IpAddr>,
@@ -62,11 +100,18 @@ impl BridgeConfig {
             mtu: mtu(read.text(label::MTU))?,
             icc: read.flag(ICC, true)?,
             masquerade: read.flag(MASQUERADE, true)?,
+            gateway_mode_ipv4: read.parsed(GATEWAY_MODE_IPV4)?.unwrap_or_default(),
+            gateway_mode_ipv6: read.parsed(GATEWAY_MODE_IPV6)?.unwrap_or_default(),
             host_binding: read.parsed::<IpAddr>(HOST_BINDING)?.map(|ip| ip.to_canonical()),
             interface_prefix: prefix(read.text(label::IFACE_PREFIX))?,
         };
         read.finish()?;
         Ok(config)
+    }
+
+    /// Returns what the host is to its endpoints, for a family.
+    pub fn gateway_mode(&self, v6: bool) -> GatewayMode {
+        if v6 { self.gateway_mode_ipv6 } else { self.gateway_mode_ipv4 }
     }
 }
 
@@ -94,6 +139,17 @@ fn prefix(text: Option<&str>) -> Result<String, OptionError> {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(bad_value(label::IFACE_PREFIX, text, format!("a number must fit behind it: {error}"))),
     }
+}
+
+/// Without the host's address nothing leads out.
+pub(super) fn check_gateway_modes(view: &NetworkView<'_, BridgeConfig>) -> Result<(), OptionError> {
+    for (v6, option) in [(false, GATEWAY_MODE_IPV4), (true, GATEWAY_MODE_IPV6)] {
+        if view.config.gateway_mode(v6) == GatewayMode::Isolated && !view.network.spec.internal {
+            let reason = "it is for internal networks only: make the network internal, or choose another mode";
+            return Err(bad_value(option, "isolated", reason));
+        }
+    }
+    Ok(())
 }
 
 /// A bridge has one pool for each family that is switched on, and at least one family.

@@ -19,7 +19,10 @@ pub(super) fn encode(element: &Element) -> nft::Element {
         Element::From(bridge, verdict) | Element::To(bridge, verdict) => {
             nft::Element::new([name(bridge)]).with_verdict(nft::Verdict::Jump(verdict.chain().to_owned()))
         }
-        Element::Subnet(subnet) | Element::Masquerade(subnet) => nft::Element::new([prefix(subnet)]),
+        Element::Subnet(subnet)
+        | Element::Masquerade(subnet)
+        | Element::Routed(subnet)
+        | Element::Unprotected(subnet) => nft::Element::new([prefix(subnet)]),
         Element::OnLink(subnet, bridge) => nft::Element::new([prefix(subnet), name(bridge)]),
         Element::Open { ip, proto, ports: range } => {
             nft::Element::new([Part::address(*ip), Part::protocol(proto.number()), ports(*range)])
@@ -50,6 +53,8 @@ pub(super) fn decode(set: &Set, element: &nft::Element) -> Option<Element> {
         "subnets" => Element::Subnet(key.prefix()?),
         "on_link" => Element::OnLink(key.prefix()?, key.interface()?),
         "masquerade" => Element::Masquerade(key.prefix()?),
+        "routed" => Element::Routed(key.prefix()?),
+        "unprotected" => Element::Unprotected(key.prefix()?),
         "open" | "open_range" => Element::Open { ip: key.address()?, proto: key.protocol()?, ports: key.ports()? },
         name if name.starts_with("publish") => {
             let host = if name.ends_with("any") { None } else { Some(key.address()?) };
@@ -173,6 +178,8 @@ mod tests {
         for prefix in ["10.1.0.0/16", "10.0.0.1/32", "0.0.0.0/0", "128.0.0.0/1", "fd00::/64", "::/0", "fd00::1/128"] {
             check(Element::Subnet(net(prefix)));
             check(Element::Masquerade(net(prefix)));
+            check(Element::Routed(net(prefix)));
+            check(Element::Unprotected(net(prefix)));
             check(Element::OnLink(net(prefix), name()));
         }
         for ip in ["10.0.0.2", "fd00::2"].map(|ip| ip.parse::<IpAddr>().unwrap()) {

@@ -177,6 +177,9 @@ fn is(field: Field, value: Constant, not: bool) -> Statement {
         Constant::Interface(name) => {
             Statement::Compare { field, relation: relation(not), value: Value::Interface(name.to_owned()) }
         }
+        Constant::Protocol(number, _) => {
+            Statement::Compare { field, relation: relation(not), value: Value::Protocol(number) }
+        }
         Constant::Prefix(text) => {
             let prefix: IpNet = text.parse().expect("the ruleset's constants are prefixes");
             let address: IpAddr = prefix.network();
