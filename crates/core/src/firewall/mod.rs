@@ -4,7 +4,7 @@ pub mod ruleset;
 
 use std::net::IpAddr;
 
-use crate::objects::{Access, Clash, Element, FirewallBridge, Object, Objects, Opened, Published, Verdict};
+use crate::objects::{Access, Clash, Element, FirewallBridge, Leaves, Object, Objects, Opened, Published, Verdict};
 use crate::ports::PortRange;
 
 /// Replaces the neutral firewall objects by elements of the nftables ruleset; all others pass unchanged.
@@ -46,7 +46,11 @@ fn bridge_elements(policy: &FirewallBridge) -> Vec<Element> {
             Access::Open => Element::Unprotected(subnet.prefix),
         });
         elements.push(Element::OnLink(subnet.prefix, name.clone()));
-        elements.extend(subnet.masquerade.then_some(Element::Masquerade(subnet.prefix)));
+        elements.extend(match subnet.leaves {
+            Leaves::Unchanged => None,
+            Leaves::Masqueraded => Some(Element::Masquerade(subnet.prefix)),
+            Leaves::As(address) => Some(Element::Snat(subnet.prefix, address)),
+        });
     }
     elements
 }
@@ -94,7 +98,7 @@ mod tests {
             subnets: vec![FirewallSubnet {
                 prefix: "172.18.0.0/16".parse().unwrap(),
                 access: Access::Closed,
-                masquerade: !internal,
+                leaves: if internal { Leaves::Unchanged } else { Leaves::Masqueraded },
             }],
         }
     }
@@ -162,6 +166,23 @@ mod tests {
             element on_link4 172.18.0.0/16 . br0
             element masquerade4 172.18.0.0/16
             element unprotected4 172.18.0.0/16
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_subnet_that_leaves_under_one_address() {
+        let mut bridge = bridge(false, true);
+        bridge.subnets[0].leaves = Leaves::As("192.0.2.7".parse().unwrap());
+        check(
+            bridge,
+            expect![[r#"
+            element bridges br0
+            element same_bridge br0
+            element to br0 : jump to_nat
+            element subnets4 172.18.0.0/16
+            element on_link4 172.18.0.0/16 . br0
+            element snat4 172.18.0.0/16 : 192.0.2.7
         "#]],
         );
     }

@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 
 use Field::{IifName, Ip4Daddr, Ip4Saddr, Ip6Daddr, Ip6Saddr, L4Proto, OifName, ThDport};
 use Statement::{
-    Accept, Counter, CtDnat, CtEstablished, Dnat, Drop, FibLocal, Goto, In, Is, Masquerade, PortProtocols, Return, Vmap,
+    Accept, Counter, CtDnat, CtEstablished, Dnat, Drop, FibLocal, Goto, In, Is, Masquerade, PortProtocols, Return,
+    Snat, Vmap,
 };
 
 use crate::objects;
@@ -104,6 +105,15 @@ pub enum Statement {
         map: &'static str,
         /// Whether the map gives a port too.
         port: bool,
+    },
+    /// Translates the source to what the map says; no entry, no translation.
+    Snat {
+        /// IPv6 rather than IPv4.
+        v6: bool,
+        /// The fields, concatenated.
+        key: &'static [Field],
+        /// The map.
+        map: &'static str,
     },
     /// Leaves under the outgoing interface's address.
     Masquerade,
@@ -212,6 +222,8 @@ pub const SETS: &[Set] = &[
     intervals("on_link6", &[Type::Ipv6, Type::Interface]),
     intervals("masquerade4", &[Type::Ipv4]),
     intervals("masquerade6", &[Type::Ipv6]),
+    interval_map("snat4", &[Type::Ipv4], &[Type::Ipv4]),
+    interval_map("snat6", &[Type::Ipv6], &[Type::Ipv6]),
     intervals("routed4", &[Type::Ipv4]),
     intervals("routed6", &[Type::Ipv6]),
     intervals("unprotected4", &[Type::Ipv4]),
@@ -328,6 +340,8 @@ pub const CHAINS: &[Chain] = &[
             ],
             &[within(&[Ip4Saddr], "masquerade4"), without(&[Ip4Saddr, OifName], "on_link4"), Masquerade],
             &[within(&[Ip6Saddr], "masquerade6"), without(&[Ip6Saddr, OifName], "on_link6"), Masquerade],
+            &[without(&[Ip4Saddr, OifName], "on_link4"), Snat { v6: false, key: &[Ip4Saddr], map: "snat4" }],
+            &[without(&[Ip6Saddr, OifName], "on_link6"), Snat { v6: true, key: &[Ip6Saddr], map: "snat6" }],
             // A published port reached from its own bridge: the answer must come back through the host.
             &[CtDnat, within(&[Ip4Saddr, OifName], "on_link4"), Masquerade],
             &[CtDnat, within(&[Ip6Saddr, OifName], "on_link6"), Masquerade],
@@ -426,6 +440,9 @@ impl fmt::Display for Statement {
             Vmap { key, map } => write!(f, "{key} vmap @{map}"),
             Dnat { v6, key, map, .. } => {
                 write!(f, "dnat {} to {} map @{map}", if *v6 { "ip6" } else { "ip" }, join(key))
+            }
+            Snat { v6, key, map } => {
+                write!(f, "snat {} to {} map @{map}", if *v6 { "ip6" } else { "ip" }, join(key))
             }
             Masquerade => f.write_str("masquerade"),
             Counter => f.write_str("counter"),

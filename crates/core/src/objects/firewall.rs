@@ -30,8 +30,20 @@ pub struct FirewallSubnet {
     pub prefix: IpNet,
     /// What others reach by the addresses in it.
     pub access: Access,
-    /// Whether it leaves the host under the host's address.
-    pub masquerade: bool,
+    /// Under which address it leaves the host.
+    pub leaves: Leaves,
+}
+
+/// Under which address packets of a subnet leave the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Leaves {
+    /// Their own.
+    Unchanged,
+    /// That of the interface by which they leave.
+    Masqueraded,
+    /// This one, of the same family.
+    As(IpAddr),
 }
 
 /// What others reach of a subnet by the addresses in it, rather than by ports of the host. Connections that began inside are
@@ -55,7 +67,11 @@ impl fmt::Display for FirewallSubnet {
             Access::Routed => " routed",
             Access::Open => " open",
         })?;
-        f.write_str(if self.masquerade { " masquerade" } else { "" })
+        match self.leaves {
+            Leaves::Unchanged => Ok(()),
+            Leaves::Masqueraded => f.write_str(" masquerade"),
+            Leaves::As(address) => write!(f, " leaves as {address}"),
+        }
     }
 }
 

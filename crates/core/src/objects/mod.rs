@@ -24,7 +24,7 @@ use crate::model::SandboxId;
 
 pub use address::Address;
 pub use file::{File, FileName};
-pub use firewall::{Access, FirewallBridge, FirewallSubnet, Opened, Published};
+pub use firewall::{Access, FirewallBridge, FirewallSubnet, Leaves, Opened, Published};
 pub use held::Held;
 pub use link::{Advertise, Bridge, Flaw, Veth};
 pub use namespace::Namespace;

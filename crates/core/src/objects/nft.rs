@@ -56,6 +56,8 @@ pub enum Element {
     OnLink(IpNet, IfName),
     /// Sets `masquerade4`, `masquerade6`: subnets that leave under the host's address.
     Masquerade(IpNet),
+    /// Maps `snat4`, `snat6`: subnets that leave under another address.
+    Snat(IpNet, IpAddr),
     /// Sets `routed4`, `routed6`: subnets that ICMP enters.
     Routed(IpNet),
     /// Sets `unprotected4`, `unprotected6`: subnets that everything enters.
@@ -103,6 +105,8 @@ pub enum ElementKey {
     OnLink(IpNet, IfName),
     /// See [`Element::Masquerade`].
     Masquerade(IpNet),
+    /// See [`Element::Snat`].
+    Snat(IpNet),
     /// See [`Element::Routed`].
     Routed(IpNet),
     /// See [`Element::Unprotected`].
@@ -124,6 +128,7 @@ impl Element {
             Self::Subnet(prefix) => ElementKey::Subnet(*prefix),
             Self::OnLink(prefix, name) => ElementKey::OnLink(*prefix, name.clone()),
             Self::Masquerade(prefix) => ElementKey::Masquerade(*prefix),
+            Self::Snat(prefix, _) => ElementKey::Snat(*prefix),
             Self::Routed(prefix) => ElementKey::Routed(*prefix),
             Self::Unprotected(prefix) => ElementKey::Unprotected(*prefix),
             Self::Open { ip, proto, ports } => ElementKey::Open(*ip, *proto, *ports),
@@ -147,6 +152,7 @@ impl Element {
             Self::Subnet(p) => family("subnets4", "subnets6", p.addr().is_ipv6()),
             Self::OnLink(p, _) => family("on_link4", "on_link6", p.addr().is_ipv6()),
             Self::Masquerade(p) => family("masquerade4", "masquerade6", p.addr().is_ipv6()),
+            Self::Snat(p, _) => family("snat4", "snat6", p.addr().is_ipv6()),
             Self::Routed(p) => family("routed4", "routed6", p.addr().is_ipv6()),
             Self::Unprotected(p) => family("unprotected4", "unprotected6", p.addr().is_ipv6()),
             Self::Open { ip, ports, .. } if ports.count() == 1 => family("open4", "open6", ip.is_ipv6()),
@@ -169,6 +175,7 @@ impl fmt::Display for Element {
             Self::From(name, verdict) | Self::To(name, verdict) => write!(f, "{name} : jump {}", verdict.chain()),
             Self::Subnet(prefix) | Self::Masquerade(prefix) => write!(f, "{prefix}"),
             Self::Routed(prefix) | Self::Unprotected(prefix) => write!(f, "{prefix}"),
+            Self::Snat(prefix, address) => write!(f, "{prefix} : {address}"),
             Self::OnLink(prefix, name) => write!(f, "{prefix} . {name}"),
             Self::Open { ip, proto, ports } => write!(f, "{ip} . {proto} . {ports}"),
             Self::Publish { host, proto, ports, to, port } => {

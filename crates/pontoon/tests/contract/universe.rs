@@ -134,6 +134,9 @@ fn elements() -> Vec<Element> {
         all.push(Element::Subnet(net(prefix)));
         all.push(Element::Masquerade(net(prefix)));
         all.push(Element::Routed(net(prefix)));
+        // Two values of one key.
+        let addresses = if net(prefix).addr().is_ipv6() { ["2001:db8::7", "::8"] } else { ["192.0.2.7", "192.0.2.8"] };
+        all.extend(addresses.map(|address| Element::Snat(net(prefix), ip(address))));
         all.push(Element::Unprotected(net(prefix)));
         all.push(Element::OnLink(net(prefix), name("br0")));
     }

@@ -157,6 +157,7 @@ fn join(controller: &Controller) -> Result<(), Error> {
 
 fn routed(name: &str) -> NetworkSpec {
     let spec = dual_stack(name).option("com.docker.network.bridge.gateway_mode_ipv4", "routed");
+    let spec = spec.option("com.docker.network.host_ipv6", "2001:db8::7");
     spec.option("com.docker.network.bridge.gateway_mode_ipv6", "nat-unprotected")
 }
 
@@ -261,7 +262,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         operation: |c| c.sandbox_of("box")?.delete(),
     },
     Scenario {
-        name: "create a routed network",
+        name: "create a network that routes IPv4 and leaves under one address by IPv6",
         before: |c| network(c, "two"),
         operation: |c| c.create_network(NetworkSpec { ipam: Default::default(), ..routed("one") }).map(drop),
     },

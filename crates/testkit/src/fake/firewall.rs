@@ -167,6 +167,7 @@ fn intervals(element: &Element) -> Option<Intervals> {
     Some(match element {
         Element::Subnet(subnet)
         | Element::Masquerade(subnet)
+        | Element::Snat(subnet, _)
         | Element::Routed(subnet)
         | Element::Unprotected(subnet) => Intervals::Single(prefix(subnet)),
         Element::OnLink(subnet, link) => {

@@ -5,7 +5,9 @@ use ipnet::IpNet;
 use super::{BridgeConfig, BridgeDriverConfig, EndpointView, GatewayMode, NetworkView, bridge_name};
 use crate::firewall::ruleset;
 use crate::model::OpenPort;
-use crate::objects::{Access, FirewallBridge, FirewallSubnet, Held, Objects, Opened, Place, Published, Sysctl, Tenure};
+use crate::objects::{
+    Access, FirewallBridge, FirewallSubnet, Held, Leaves, Objects, Opened, Place, Published, Sysctl, Tenure,
+};
 
 pub(super) fn of_network(view: &NetworkView<'_, BridgeConfig>, driver: &BridgeDriverConfig) -> Objects {
     let spec = &view.network.spec;
@@ -43,8 +45,13 @@ fn subnet(view: &NetworkView<'_, BridgeConfig>, prefix: IpNet) -> FirewallSubnet
         GatewayMode::NatUnprotected => Access::Open,
         GatewayMode::Routed => Access::Routed,
     };
-    let translated = view.config.masquerade && !view.network.spec.internal;
-    FirewallSubnet { prefix, access, masquerade: translated && mode != GatewayMode::Routed }
+    let translated = view.config.masquerade && !view.network.spec.internal && mode != GatewayMode::Routed;
+    let leaves = match view.config.source_address(prefix.addr().is_ipv6()) {
+        _ if !translated => Leaves::Unchanged,
+        Some(address) => Leaves::As(address),
+        None => Leaves::Masqueraded,
+    };
+    FirewallSubnet { prefix, access, leaves }
 }
 
 pub(super) fn of_endpoint(view: &EndpointView<'_, BridgeConfig>) -> Objects {

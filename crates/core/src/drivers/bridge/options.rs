@@ -1,6 +1,6 @@
 //! The options of bridge networks and of the driver.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv6Net};
@@ -80,6 +80,12 @@ pub struct BridgeConfig {
     /// What the host is to its endpoints, for IPv6.
     #[serde(default)]
     pub gateway_mode_ipv6: GatewayMode,
+    /// The address under which endpoints leave the host by IPv4; that of the interface they leave by otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_ipv4: Option<Ipv4Addr>,
+    /// The same for IPv6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_ipv6: Option<Ipv6Addr>,
     /// Where ports are published that name no host address; all addresses otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_binding: Option<IpAddr>,
@@ -102,11 +108,18 @@ impl BridgeConfig {
             masquerade: read.flag(MASQUERADE, true)?,
             gateway_mode_ipv4: read.parsed(GATEWAY_MODE_IPV4)?.unwrap_or_default(),
             gateway_mode_ipv6: read.parsed(GATEWAY_MODE_IPV6)?.unwrap_or_default(),
+            host_ipv4: source(label::HOST_IPV4, read.parsed(label::HOST_IPV4)?)?,
+            host_ipv6: source(label::HOST_IPV6, read.parsed(label::HOST_IPV6)?)?,
             host_binding: read.parsed::<IpAddr>(HOST_BINDING)?.map(|ip| ip.to_canonical()),
             interface_prefix: prefix(read.text(label::IFACE_PREFIX))?,
         };
         read.finish()?;
         Ok(config)
+    }
+
+    /// Returns the address under which endpoints leave the host, if it is always the same, for a family.
+    pub fn source_address(&self, v6: bool) -> Option<IpAddr> {
+        if v6 { self.host_ipv6.map(IpAddr::V6) } else { self.host_ipv4.map(IpAddr::V4) }
     }
 
     /// Returns what the host is to its endpoints, for a family.
@@ -118,6 +131,16 @@ impl BridgeConfig {
 /// Returns the network that leads out of sandboxes whose own networks do not: nobody talks to anybody on it.
 pub(crate) fn gateway_network(name: &str) -> NetworkSpec {
     NetworkSpec::new(name).option(ICC, "false").option(MASQUERADE, "true")
+}
+
+/// What leaves must come from an address that can be answered.
+fn source<A: Copy + Into<IpAddr>>(option: &str, address: Option<A>) -> Result<Option<A>, OptionError> {
+    match address.map(Into::into) {
+        Some(ip) if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() => {
+            Err(bad_value(option, &ip.to_string(), "it must be an address of the host that others can answer to"))
+        }
+        _ => Ok(address),
+    }
 }
 
 fn mtu(text: Option<&str>) -> Result<Mtu, OptionError> {

@@ -1,5 +1,7 @@
 //! The option matrix as golden text: what each combination asks of a host.
 
+mod addresses;
+
 use expect_test::{Expect, expect};
 
 use super::*;
@@ -97,7 +99,7 @@ fn check_difference(spec: NetworkSpec, expected: Expect) {
 fn a_network_without_options() {
     expect![[r#"
         sysctl net.ipv4.ip_forward = 1 in host
-        ruleset inet pontoon 97b06639e5c5d81d
+        ruleset inet pontoon ff2f24f950ba1d50
         bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
         veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin unannounced
         element bridges pn-abababababab
