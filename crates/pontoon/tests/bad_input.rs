@@ -258,6 +258,7 @@ fn options() {
             ("a bridge name that is a directory", &|c| option(c, "bridge.name", "..")),
             ("an unknown gateway mode", &|c| option(c, "bridge.gateway_mode_ipv4", "bridge")),
             ("isolated, and leading out", &|c| option(c, "bridge.gateway_mode_ipv6", "isolated")),
+            ("inhibited perhaps", &|c| option(c, "bridge.inhibit_ipv4", "perhaps")),
             ("a source address of the other family", &|c| option(c, "host_ipv4", "2001:db8::1")),
             ("a source address that nobody answers", &|c| option(c, "host_ipv6", "::")),
             ("a binding that is no address", &|c| option(c, "bridge.host_binding_ipv4", "localhost")),
@@ -277,6 +278,7 @@ fn options() {
             a bridge name that is a directory: Invalid: invalid value ".." for option com.docker.network.bridge.name: invalid interface name "..": it names a directory
             an unknown gateway mode: Invalid: invalid value "bridge" for option com.docker.network.bridge.gateway_mode_ipv4: it must be nat, nat-unprotected, routed or isolated
             isolated, and leading out: Invalid: invalid value "isolated" for option com.docker.network.bridge.gateway_mode_ipv6: it is for internal networks only: make the network internal, or choose another mode
+            inhibited perhaps: Invalid: invalid value "perhaps" for option com.docker.network.bridge.inhibit_ipv4: it must be true or false
             a source address of the other family: Invalid: invalid value "2001:db8::1" for option com.docker.network.host_ipv4: invalid IPv4 address syntax
             a source address that nobody answers: Invalid: invalid value "::" for option com.docker.network.host_ipv6: it must be an address of the host that others can answer to
             a binding that is no address: Invalid: invalid value "localhost" for option com.docker.network.bridge.host_binding_ipv4: invalid IP address syntax

@@ -242,3 +242,34 @@ fn the_host_has_no_address_on_an_isolated_network() {
         );
     });
 }
+
+/// The gateway's address is somebody else's, here a sandbox's: what leaves goes there.
+#[test]
+fn the_gateway_may_be_somebody_else() {
+    lab(|mut lab| {
+        let spec = dual(1).option("com.docker.network.bridge.inhibit_ipv4", "true");
+        let network = lab.network(spec);
+        lab.sandbox("a", &network, &[]);
+        lab.sandbox("b", &network, &[]);
+        lab.check(
+            &["a ping 10.1.0.1", "a ping 10.1.0.3", "a ping fd00:1::1", "host ping 10.1.0.2"],
+            expect![[r#"
+                a ping 10.1.0.1: no answer
+                a ping 10.1.0.3: answered
+                a ping fd00:1::1: answered
+                host ping 10.1.0.2: no route
+            "#]],
+        );
+        let default = lab.inside("a", &["ip", "route", "show", "default"]);
+        assert!(default.starts_with("default via 10.1.0.1 dev eth0"), "{default}");
+        lab.inside("b", &["ip", "address", "add", "10.1.0.1/24", "dev", "eth0"]);
+        lab.inside("a", &["ip", "neighbour", "flush", "all"]);
+        lab.check(
+            &["a ping 10.1.0.1", "a tcp 10.1.0.1:7000"],
+            expect![[r#"
+                a ping 10.1.0.1: answered
+                a tcp 10.1.0.1:7000: b:7000 sees 10.1.0.2
+            "#]],
+        );
+    });
+}

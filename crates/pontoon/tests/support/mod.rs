@@ -158,6 +158,7 @@ fn join(controller: &Controller) -> Result<(), Error> {
 fn routed(name: &str) -> NetworkSpec {
     let spec = dual_stack(name).option("com.docker.network.bridge.gateway_mode_ipv4", "routed");
     let spec = spec.option("com.docker.network.host_ipv6", "2001:db8::7");
+    let spec = spec.option("com.docker.network.bridge.inhibit_ipv4", "true");
     spec.option("com.docker.network.bridge.gateway_mode_ipv6", "nat-unprotected")
 }
 
@@ -262,7 +263,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         operation: |c| c.sandbox_of("box")?.delete(),
     },
     Scenario {
-        name: "create a network that routes IPv4 and leaves under one address by IPv6",
+        name: "create a network that routes IPv4 without an address, and leaves under one address by IPv6",
         before: |c| network(c, "two"),
         operation: |c| c.create_network(NetworkSpec { ipam: Default::default(), ..routed("one") }).map(drop),
     },

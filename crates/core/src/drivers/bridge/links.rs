@@ -20,7 +20,7 @@ pub(super) fn of_network(view: &NetworkView<'_, BridgeConfig>) -> Objects {
         ipv6: network.spec.ipv6 && mode(true) != GatewayMode::Isolated,
         flaw: None,
     });
-    let present = |pool: &&NetworkPool| mode(pool.prefix.addr().is_ipv6()) != GatewayMode::Isolated;
+    let present = |pool: &&NetworkPool| view.config.has_gateway_address(pool.prefix.addr().is_ipv6());
     for pool in network.pools.iter().filter(present) {
         if let Some(gateway) = pool.gateway {
             let prefix = IpNet::new(gateway, pool.prefix.prefix_len()).expect("a pool's own prefix length");

@@ -90,7 +90,8 @@ impl Driver for Bridge {
     }
 
     fn needs_gateway(&self, view: &NetworkView<'_, BridgeConfig>, v6: bool) -> bool {
-        view.config.gateway_mode(v6) != GatewayMode::Isolated
+        // Where something leads out, the gateway's address is somebody's, if not the host's.
+        view.config.has_gateway_address(v6) || !view.network.spec.internal
     }
 
     fn interface_prefix(&self, config: &BridgeConfig) -> String {

@@ -15,6 +15,7 @@ const NAME: &str = "com.docker.network.bridge.name";
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 const ICC: &str = "com.docker.network.bridge.enable_icc";
 const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
 const GATEWAY_MODE_IPV4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
 const GATEWAY_MODE_IPV6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
 
@@ -80,6 +81,9 @@ pub struct BridgeConfig {
     /// What the host is to its endpoints, for IPv6.
     #[serde(default)]
     pub gateway_mode_ipv6: GatewayMode,
+    /// Whether the gateway's IPv4 address is left to somebody else on the network: the bridge does not have it.
+    #[serde(default)]
+    pub inhibit_ipv4: bool,
     /// The address under which endpoints leave the host by IPv4; that of the interface they leave by otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_ipv4: Option<Ipv4Addr>,
@@ -108,6 +112,7 @@ impl BridgeConfig {
             masquerade: read.flag(MASQUERADE, true)?,
             gateway_mode_ipv4: read.parsed(GATEWAY_MODE_IPV4)?.unwrap_or_default(),
             gateway_mode_ipv6: read.parsed(GATEWAY_MODE_IPV6)?.unwrap_or_default(),
+            inhibit_ipv4: read.flag(INHIBIT_IPV4, false)?,
             host_ipv4: source(label::HOST_IPV4, read.parsed(label::HOST_IPV4)?)?,
             host_ipv6: source(label::HOST_IPV6, read.parsed(label::HOST_IPV6)?)?,
             host_binding: read.parsed::<IpAddr>(HOST_BINDING)?.map(|ip| ip.to_canonical()),
@@ -120,6 +125,11 @@ impl BridgeConfig {
     /// Returns the address under which endpoints leave the host, if it is always the same, for a family.
     pub fn source_address(&self, v6: bool) -> Option<IpAddr> {
         if v6 { self.host_ipv6.map(IpAddr::V6) } else { self.host_ipv4.map(IpAddr::V4) }
+    }
+
+    /// Returns whether the bridge has the gateway's address of a family.
+    pub fn has_gateway_address(&self, v6: bool) -> bool {
+        self.gateway_mode(v6) != GatewayMode::Isolated && (v6 || !self.inhibit_ipv4)
     }
 
     /// Returns what the host is to its endpoints, for a family.

@@ -7,6 +7,7 @@ use crate::drivers::bridge::BridgeConfig;
 use crate::model::NetworkSpec;
 
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
 const HOST_IPV4: &str = "com.docker.network.host_ipv4";
 const HOST_IPV6: &str = "com.docker.network.host_ipv6";
 
@@ -62,6 +63,22 @@ fn a_source_address_does_not_matter_where_nothing_is_translated() {
             }
         }
     }
+}
+
+#[test]
+fn no_ipv4_address_for_the_host() {
+    let spec = || NetworkSpec::new("n").option(INHIBIT_IPV4, "true");
+    check_difference(
+        spec(),
+        expect![[r#"
+            - address 172.18.0.1/16 on pn-abababababab in host
+        "#]],
+    );
+    // The other family has nothing to do with it.
+    let dual = NetworkSpec::new("n").ipv6(true);
+    let gone = |with: &str, without: &str| with.lines().filter(|line| !without.contains(line)).count();
+    assert_eq!(gone(&render(dual.clone()), &render(dual.option(INHIBIT_IPV4, "1"))), 1);
+    assert_eq!(render(spec().ipv4(false).ipv6(true)), render(NetworkSpec::new("n").ipv4(false).ipv6(true)));
 }
 
 #[test]
