@@ -156,7 +156,7 @@ fn names() {
             &["network", "create", "n", "-o", "colour=red"],
             2,
             &expect![
-                "error: unknown option colour for driver bridge: it has com.docker.network.bridge.name, com.docker.network.driver.mtu, com.docker.network.bridge.enable_icc, com.docker.network.bridge.enable_ip_masquerade, com.docker.network.bridge.gateway_mode_ipv4, com.docker.network.bridge.gateway_mode_ipv6, com.docker.network.bridge.inhibit_ipv4, com.docker.network.host_ipv4, com.docker.network.host_ipv6, com.docker.network.bridge.host_binding_ipv4, com.docker.network.container_iface_prefix"
+                "error: unknown option colour for driver bridge: it has com.docker.network.bridge.name, com.docker.network.driver.mtu, com.docker.network.bridge.enable_icc, com.docker.network.bridge.enable_ip_masquerade, com.docker.network.bridge.gateway_mode_ipv4, com.docker.network.bridge.gateway_mode_ipv6, com.docker.network.bridge.inhibit_ipv4, com.docker.network.bridge.trusted_host_interfaces, com.docker.network.host_ipv4, com.docker.network.host_ipv6, com.docker.network.bridge.host_binding_ipv4, com.docker.network.container_iface_prefix"
             ],
         );
         mistake(

@@ -46,6 +46,9 @@ fn bridge_elements(policy: &FirewallBridge) -> Vec<Element> {
             Access::Open => Element::Unprotected(subnet.prefix),
         });
         elements.push(Element::OnLink(subnet.prefix, name.clone()));
+        if subnet.access == Access::Closed {
+            elements.extend(policy.trusted.iter().map(|name| Element::Trusted(subnet.prefix, name.clone())));
+        }
         elements.extend(match subnet.leaves {
             Leaves::Unchanged => None,
             Leaves::Masqueraded => Some(Element::Masquerade(subnet.prefix)),
@@ -95,6 +98,7 @@ mod tests {
             bridge: IfName::new("br0").unwrap(),
             internal,
             icc,
+            trusted: vec![],
             subnets: vec![FirewallSubnet {
                 prefix: "172.18.0.0/16".parse().unwrap(),
                 access: Access::Closed,
@@ -185,6 +189,30 @@ mod tests {
             element snat4 172.18.0.0/16 : 192.0.2.7
         "#]],
         );
+    }
+
+    #[test]
+    fn interfaces_are_trusted_with_what_is_closed() {
+        let trusting = |access| {
+            let trusted = ["eth0", "eth1"].map(|name| IfName::new(name).unwrap()).to_vec();
+            FirewallBridge { trusted, ..with(access) }
+        };
+        check(
+            trusting(Access::Closed),
+            expect![[r#"
+            element bridges br0
+            element same_bridge br0
+            element to br0 : jump to_nat
+            element subnets4 172.18.0.0/16
+            element on_link4 172.18.0.0/16 . br0
+            element trusted4 172.18.0.0/16 . eth0
+            element trusted4 172.18.0.0/16 . eth1
+            element masquerade4 172.18.0.0/16
+        "#]],
+        );
+        for access in [Access::Routed, Access::Open] {
+            assert_eq!(bridge_elements(&trusting(access)), bridge_elements(&with(access)));
+        }
     }
 
     #[test]

@@ -220,6 +220,8 @@ pub const SETS: &[Set] = &[
     intervals("subnets6", &[Type::Ipv6]),
     intervals("on_link4", &[Type::Ipv4, Type::Interface]),
     intervals("on_link6", &[Type::Ipv6, Type::Interface]),
+    intervals("trusted4", &[Type::Ipv4, Type::Interface]),
+    intervals("trusted6", &[Type::Ipv6, Type::Interface]),
     intervals("masquerade4", &[Type::Ipv4]),
     intervals("masquerade6", &[Type::Ipv6]),
     interval_map("snat4", &[Type::Ipv4], &[Type::Ipv4]),
@@ -306,8 +308,22 @@ pub const CHAINS: &[Chain] = &[
             &[CtEstablished, Accept],
             // route_localnet lets a bridge's ports address the host's loopback: they shall not.
             &[within(&[IifName], "bridges"), TO_LOOPBACK, Counter, Drop],
-            &[within(&[Ip4Daddr], "subnets4"), NOT_FROM_SUBNET4, FibLocal { not: true }, Counter, Drop],
-            &[within(&[Ip6Daddr], "subnets6"), NOT_FROM_SUBNET6, FibLocal { not: true }, Counter, Drop],
+            &[
+                within(&[Ip4Daddr], "subnets4"),
+                NOT_FROM_SUBNET4,
+                without(&[Ip4Daddr, IifName], "trusted4"),
+                FibLocal { not: true },
+                Counter,
+                Drop,
+            ],
+            &[
+                within(&[Ip6Daddr], "subnets6"),
+                NOT_FROM_SUBNET6,
+                without(&[Ip6Daddr, IifName], "trusted6"),
+                FibLocal { not: true },
+                Counter,
+                Drop,
+            ],
         ],
     },
     Chain {

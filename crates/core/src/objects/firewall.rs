@@ -19,6 +19,8 @@ pub struct FirewallBridge {
     pub internal: bool,
     /// Whether its ports may talk to each other.
     pub icc: bool,
+    /// Other interfaces by which its open ports are reached by their containers' own addresses.
+    pub trusted: Vec<IfName>,
     /// Its subnets, at most one of each family.
     pub subnets: Vec<FirewallSubnet>,
 }
@@ -51,7 +53,7 @@ pub enum Leaves {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
-    /// Nothing.
+    /// Nothing, but for open ports by way of trusted interfaces.
     Closed,
     /// Open ports, and ICMP.
     Routed,
@@ -84,6 +86,7 @@ impl fmt::Display for FirewallBridge {
         if !self.icc {
             f.write_str(" no-icc")?;
         }
+        self.trusted.iter().try_for_each(|name| write!(f, " trusts {name}"))?;
         self.subnets.iter().try_for_each(|subnet| write!(f, " {subnet}"))
     }
 }

@@ -54,6 +54,8 @@ pub enum Element {
     Subnet(IpNet),
     /// Sets `on_link4`, `on_link6`: which bridge that is.
     OnLink(IpNet, IfName),
+    /// Sets `trusted4`, `trusted6`: which other interfaces do.
+    Trusted(IpNet, IfName),
     /// Sets `masquerade4`, `masquerade6`: subnets that leave under the host's address.
     Masquerade(IpNet),
     /// Maps `snat4`, `snat6`: subnets that leave under another address.
@@ -103,6 +105,8 @@ pub enum ElementKey {
     Subnet(IpNet),
     /// See [`Element::OnLink`].
     OnLink(IpNet, IfName),
+    /// See [`Element::Trusted`].
+    Trusted(IpNet, IfName),
     /// See [`Element::Masquerade`].
     Masquerade(IpNet),
     /// See [`Element::Snat`].
@@ -127,6 +131,7 @@ impl Element {
             Self::To(name, _) => ElementKey::To(name.clone()),
             Self::Subnet(prefix) => ElementKey::Subnet(*prefix),
             Self::OnLink(prefix, name) => ElementKey::OnLink(*prefix, name.clone()),
+            Self::Trusted(prefix, name) => ElementKey::Trusted(*prefix, name.clone()),
             Self::Masquerade(prefix) => ElementKey::Masquerade(*prefix),
             Self::Snat(prefix, _) => ElementKey::Snat(*prefix),
             Self::Routed(prefix) => ElementKey::Routed(*prefix),
@@ -138,7 +143,13 @@ impl Element {
 
     /// Returns whether it lets packets through: such elements come last and go first.
     pub fn opens(&self) -> bool {
-        matches!(self, Self::Routed(_) | Self::Unprotected(_) | Self::Open { .. } | Self::Publish { .. })
+        match self {
+            Self::Trusted(..) | Self::Routed(_) | Self::Unprotected(_) | Self::Open { .. } | Self::Publish { .. } => {
+                true
+            }
+            Self::Bridge(_) | Self::SameBridge(_) | Self::From(..) | Self::To(..) => false,
+            Self::Subnet(_) | Self::OnLink(..) | Self::Masquerade(_) | Self::Snat(..) => false,
+        }
     }
 
     /// Returns the name of the set or map it belongs to.
@@ -151,6 +162,7 @@ impl Element {
             Self::To(..) => "to",
             Self::Subnet(p) => family("subnets4", "subnets6", p.addr().is_ipv6()),
             Self::OnLink(p, _) => family("on_link4", "on_link6", p.addr().is_ipv6()),
+            Self::Trusted(p, _) => family("trusted4", "trusted6", p.addr().is_ipv6()),
             Self::Masquerade(p) => family("masquerade4", "masquerade6", p.addr().is_ipv6()),
             Self::Snat(p, _) => family("snat4", "snat6", p.addr().is_ipv6()),
             Self::Routed(p) => family("routed4", "routed6", p.addr().is_ipv6()),
@@ -176,7 +188,7 @@ impl fmt::Display for Element {
             Self::Subnet(prefix) | Self::Masquerade(prefix) => write!(f, "{prefix}"),
             Self::Routed(prefix) | Self::Unprotected(prefix) => write!(f, "{prefix}"),
             Self::Snat(prefix, address) => write!(f, "{prefix} : {address}"),
-            Self::OnLink(prefix, name) => write!(f, "{prefix} . {name}"),
+            Self::OnLink(prefix, name) | Self::Trusted(prefix, name) => write!(f, "{prefix} . {name}"),
             Self::Open { ip, proto, ports } => write!(f, "{ip} . {proto} . {ports}"),
             Self::Publish { host, proto, ports, to, port } => {
                 if let Some(host) = host {

@@ -60,7 +60,13 @@ pub(crate) fn network() -> Objects {
         access: Access::Closed,
         leaves: Leaves::Masqueraded,
     });
-    objects.set(FirewallBridge { bridge: bridge.clone(), internal: false, icc: true, subnets: subnets.to_vec() });
+    objects.set(FirewallBridge {
+        bridge: bridge.clone(),
+        internal: false,
+        icc: true,
+        trusted: Vec::new(),
+        subnets: subnets.to_vec(),
+    });
     for prefix in ["10.9.0.1/16", "fd09::1/64"] {
         objects.set(Address { place: Place::Host, link: bridge.clone(), prefix: prefix.parse().unwrap() });
     }

@@ -139,6 +139,7 @@ fn elements() -> Vec<Element> {
         all.extend(addresses.map(|address| Element::Snat(net(prefix), ip(address))));
         all.push(Element::Unprotected(net(prefix)));
         all.push(Element::OnLink(net(prefix), name("br0")));
+        all.push(Element::Trusted(net(prefix), name("br1")));
     }
     for (container, host) in [("10.1.0.2", "192.0.2.1"), ("fd01::2", "2001:db8::1")] {
         for range in [ports(80, 80), ports(9000, 9009), ports(9005, 9012)] {

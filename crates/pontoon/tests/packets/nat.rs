@@ -152,3 +152,38 @@ fn nobody_comes_by_the_containers_own_address() {
         );
     });
 }
+
+#[test]
+fn trusted_interfaces_lead_to_published_ports_alone() {
+    lab(|mut lab| {
+        let spec = dual(1).option("com.docker.network.bridge.trusted_host_interfaces", "nowhere0:out0");
+        let (one, two) = (lab.network(spec), lab.network(dual(2)));
+        lab.sandbox("a", &one, &["8080:80", "8080:80/udp"]);
+        lab.sandbox("b", &two, &["9090:90"]);
+        lab.check(
+            &[
+                "outside tcp 10.1.0.2:80",
+                "outside udp 10.1.0.2:80",
+                "outside tcp [fd00:1::2]:80",
+                "outside tcp 192.0.2.1:8080",
+                "outside tcp 10.1.0.2:7000",
+                "outside ping 10.1.0.2",
+                "outside ping fd00:1::2",
+                // Neither the network beside it, nor from there.
+                "outside tcp 10.2.0.2:90",
+                "b tcp 10.1.0.2:80",
+            ],
+            expect![[r#"
+                outside tcp 10.1.0.2:80: a:80 sees 192.0.2.2
+                outside udp 10.1.0.2:80: a:80 sees 192.0.2.2
+                outside tcp [fd00:1::2]:80: a:80 sees 2001:db8::2
+                outside tcp 192.0.2.1:8080: a:80 sees 192.0.2.2
+                outside tcp 10.1.0.2:7000: no answer
+                outside ping 10.1.0.2: no answer
+                outside ping fd00:1::2: no answer
+                outside tcp 10.2.0.2:90: no answer
+                b tcp 10.1.0.2:80: no answer
+            "#]],
+        );
+    });
+}

@@ -268,6 +268,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         operation: |c| c.create_network(NetworkSpec { ipam: Default::default(), ..routed("one") }).map(drop),
     },
     Scenario {
+        name: "create a network that trusts an interface",
+        before: |c| network(c, "one"),
+        operation: |c| {
+            let spec = NetworkSpec::new("two").option("com.docker.network.bridge.trusted_host_interfaces", "eth0:eth1");
+            c.create_network(spec).map(drop)
+        },
+    },
+    Scenario {
         name: "attach to a routed and an isolated network with ports",
         before: |c| {
             c.create_network(routed("one")).unwrap();

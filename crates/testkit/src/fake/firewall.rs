@@ -170,7 +170,7 @@ fn intervals(element: &Element) -> Option<Intervals> {
         | Element::Snat(subnet, _)
         | Element::Routed(subnet)
         | Element::Unprotected(subnet) => Intervals::Single(prefix(subnet)),
-        Element::OnLink(subnet, link) => {
+        Element::OnLink(subnet, link) | Element::Trusted(subnet, link) => {
             Intervals::Several(vec![prefix(subnet), exact(link.as_str().as_bytes().to_vec())])
         }
         Element::Open { ip, proto, ports: range } if range.count() > 1 => {

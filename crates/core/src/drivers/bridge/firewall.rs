@@ -17,6 +17,7 @@ pub(super) fn of_network(view: &NetworkView<'_, BridgeConfig>, driver: &BridgeDr
         bridge: bridge_name(view),
         internal: spec.internal,
         icc: view.config.icc,
+        trusted: if spec.internal { Vec::new() } else { view.config.trusted_interfaces.clone() },
         subnets: view.network.pools.iter().map(|pool| subnet(view, pool.prefix)).collect(),
     });
     if driver.ip_forward && !spec.internal {

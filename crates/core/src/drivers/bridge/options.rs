@@ -1,5 +1,6 @@
 //! The options of bridge networks and of the driver.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -16,6 +17,7 @@ const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 const ICC: &str = "com.docker.network.bridge.enable_icc";
 const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
+const TRUSTED: &str = "com.docker.network.bridge.trusted_host_interfaces";
 const GATEWAY_MODE_IPV4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
 const GATEWAY_MODE_IPV6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
 
@@ -84,6 +86,9 @@ pub struct BridgeConfig {
     /// Whether the gateway's IPv4 address is left to somebody else on the network: the bridge does not have it.
     #[serde(default)]
     pub inhibit_ipv4: bool,
+    /// Interfaces of the host by which published ports are reached by the endpoints' own addresses too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_interfaces: Vec<IfName>,
     /// The address under which endpoints leave the host by IPv4; that of the interface they leave by otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_ipv4: Option<Ipv4Addr>,
@@ -113,6 +118,7 @@ impl BridgeConfig {
             gateway_mode_ipv4: read.parsed(GATEWAY_MODE_IPV4)?.unwrap_or_default(),
             gateway_mode_ipv6: read.parsed(GATEWAY_MODE_IPV6)?.unwrap_or_default(),
             inhibit_ipv4: read.flag(INHIBIT_IPV4, false)?,
+            trusted_interfaces: interfaces(read.text(TRUSTED))?,
             host_ipv4: source(label::HOST_IPV4, read.parsed(label::HOST_IPV4)?)?,
             host_ipv6: source(label::HOST_IPV6, read.parsed(label::HOST_IPV6)?)?,
             host_binding: read.parsed::<IpAddr>(HOST_BINDING)?.map(|ip| ip.to_canonical()),
@@ -141,6 +147,14 @@ impl BridgeConfig {
 /// Returns the network that leads out of sandboxes whose own networks do not: nobody talks to anybody on it.
 pub(crate) fn gateway_network(name: &str) -> NetworkSpec {
     NetworkSpec::new(name).option(ICC, "false").option(MASQUERADE, "true")
+}
+
+/// Names between colons, which no name has.
+fn interfaces(text: Option<&str>) -> Result<Vec<IfName>, OptionError> {
+    let text = text.unwrap_or_default();
+    let names = text.split(':').filter(|name| !name.is_empty());
+    let names: Result<BTreeSet<_>, _> = names.map(|name| IfName::new(name.to_owned())).collect();
+    names.map(Vec::from_iter).map_err(|error| bad_value(TRUSTED, text, error))
 }
 
 /// What leaves must come from an address that can be answered.

@@ -99,7 +99,7 @@ fn check_difference(spec: NetworkSpec, expected: Expect) {
 fn a_network_without_options() {
     expect![[r#"
         sysctl net.ipv4.ip_forward = 1 in host
-        ruleset inet pontoon ff2f24f950ba1d50
+        ruleset inet pontoon 459a38bb7cb2b656
         bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
         veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin unannounced
         element bridges pn-abababababab

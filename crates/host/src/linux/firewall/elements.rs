@@ -24,7 +24,9 @@ pub(super) fn encode(element: &Element) -> nft::Element {
         | Element::Routed(subnet)
         | Element::Unprotected(subnet) => nft::Element::new([prefix(subnet)]),
         Element::Snat(subnet, address) => nft::Element::new([prefix(subnet)]).with_values([Value::Address(*address)]),
-        Element::OnLink(subnet, bridge) => nft::Element::new([prefix(subnet), name(bridge)]),
+        Element::OnLink(subnet, link) | Element::Trusted(subnet, link) => {
+            nft::Element::new([prefix(subnet), name(link)])
+        }
         Element::Open { ip, proto, ports: range } => {
             nft::Element::new([Part::address(*ip), Part::protocol(proto.number()), ports(*range)])
         }
@@ -53,6 +55,7 @@ pub(super) fn decode(set: &Set, element: &nft::Element) -> Option<Element> {
         "to" => Element::To(key.interface()?, verdict(element)?),
         "subnets" => Element::Subnet(key.prefix()?),
         "on_link" => Element::OnLink(key.prefix()?, key.interface()?),
+        "trusted" => Element::Trusted(key.prefix()?, key.interface()?),
         "masquerade" => Element::Masquerade(key.prefix()?),
         "snat" => {
             let (address, _) = translation(set.name.ends_with('6'), element.data.as_ref()?)?;
@@ -188,6 +191,7 @@ mod tests {
             check(Element::Snat(net(prefix), address.parse().unwrap()));
             check(Element::Unprotected(net(prefix)));
             check(Element::OnLink(net(prefix), name()));
+            check(Element::Trusted(net(prefix), name()));
         }
         for ip in ["10.0.0.2", "fd00::2"].map(|ip| ip.parse::<IpAddr>().unwrap()) {
             for ports in [range(80, 80), range(80, 90), range(1, 65535)] {

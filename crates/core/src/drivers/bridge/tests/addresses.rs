@@ -8,6 +8,7 @@ use crate::model::NetworkSpec;
 
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
+const TRUSTED: &str = "com.docker.network.bridge.trusted_host_interfaces";
 const HOST_IPV4: &str = "com.docker.network.host_ipv4";
 const HOST_IPV6: &str = "com.docker.network.host_ipv6";
 
@@ -79,6 +80,27 @@ fn no_ipv4_address_for_the_host() {
     let gone = |with: &str, without: &str| with.lines().filter(|line| !without.contains(line)).count();
     assert_eq!(gone(&render(dual.clone()), &render(dual.option(INHIBIT_IPV4, "1"))), 1);
     assert_eq!(render(spec().ipv4(false).ipv6(true)), render(NetworkSpec::new("n").ipv4(false).ipv6(true)));
+}
+
+#[test]
+fn trusted_interfaces() {
+    let spec = || NetworkSpec::new("n").option(TRUSTED, ":eth1:eth0::eth1");
+    check_difference(
+        spec(),
+        expect![[r#"
+            + element trusted4 172.18.0.0/16 . eth0
+            + element trusted4 172.18.0.0/16 . eth1
+        "#]],
+    );
+    for nobody in ["", ":", "::"] {
+        check_difference(NetworkSpec::new("n").option(TRUSTED, nobody), expect![[""]]);
+    }
+    assert_eq!(render(spec().internal(true)), render(NetworkSpec::new("n").internal(true)));
+    for bad in ["eth0:a name", "eth0,eth1/2", "eth0:an-interface-of-20b"] {
+        let error = BridgeConfig::parse(&NetworkSpec::new("n").option(TRUSTED, bad).options).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Invalid);
+        assert!(error.to_string().contains(TRUSTED), "{error}");
+    }
 }
 
 #[test]
