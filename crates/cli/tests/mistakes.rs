@@ -156,7 +156,28 @@ fn names() {
             &["network", "create", "n", "-o", "colour=red"],
             2,
             &expect![
-                "error: unknown option colour for driver bridge: it has com.docker.network.bridge.name, com.docker.network.driver.mtu, com.docker.network.bridge.enable_icc, com.docker.network.bridge.enable_ip_masquerade, com.docker.network.bridge.host_binding_ipv4, com.docker.network.container_iface_prefix"
+                "error: unknown option colour for driver bridge: it has com.docker.network.bridge.name, com.docker.network.driver.mtu, com.docker.network.bridge.enable_icc, com.docker.network.bridge.enable_ip_masquerade, com.docker.network.bridge.gateway_mode_ipv4, com.docker.network.bridge.gateway_mode_ipv6, com.docker.network.bridge.inhibit_ipv4, com.docker.network.bridge.trusted_host_interfaces, com.docker.network.host_ipv4, com.docker.network.host_ipv6, com.docker.network.bridge.host_binding_ipv4, com.docker.network.container_iface_prefix"
+            ],
+        );
+        mistake(
+            &["network", "create", "n", "-o", "com.docker.network.bridge.gateway_mode_ipv4=route"],
+            2,
+            &expect![[
+                r#"error: invalid value "route" for option com.docker.network.bridge.gateway_mode_ipv4: it must be nat, nat-unprotected, routed or isolated"#
+            ]],
+        );
+        mistake(
+            &["network", "create", "n", "-o", "com.docker.network.bridge.gateway_mode_ipv4=isolated"],
+            2,
+            &expect![[
+                r#"error: invalid value "isolated" for option com.docker.network.bridge.gateway_mode_ipv4: it is for internal networks only: make the network internal, or choose another mode"#
+            ]],
+        );
+        mistake(
+            &["network", "create", "n", "-o", "com.docker.network.bridge.gateway_mode=routed"],
+            2,
+            &expect![
+                "error: unknown option com.docker.network.bridge.gateway_mode for driver bridge: did you mean com.docker.network.bridge.gateway_mode_ipv4?"
             ],
         );
         mistake(

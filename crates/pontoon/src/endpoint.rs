@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use pontoon_core::engine::Engine;
 
-use crate::{EndpointId, EndpointRecord, Error, IfName, MacAddr, NetworkId, PortBinding, Sandbox, SandboxId};
+use crate::{EndpointId, EndpointRecord, Error, IfName, MacAddr, NetworkId, OpenPort, PortBinding, Sandbox, SandboxId};
 
 /// An endpoint.
 #[derive(Clone)]
@@ -38,8 +38,10 @@ pub struct EndpointInfo {
     pub gateway4: Option<IpAddr>,
     /// The same for IPv6.
     pub gateway6: Option<IpAddr>,
-    /// The ports it publishes.
+    /// The ports it publishes on the host.
     pub ports: Vec<PortBinding>,
+    /// The ports it publishes by its own addresses.
+    pub opened: Vec<OpenPort>,
 }
 
 impl Endpoint {
@@ -81,6 +83,7 @@ impl Endpoint {
             gateway4: gateway(false),
             gateway6: gateway(true),
             ports: record.bindings.clone(),
+            opened: record.opened.clone(),
         })
     }
 

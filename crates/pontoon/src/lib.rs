@@ -46,7 +46,7 @@ pub use session::Holds;
 pub use surroundings::{AdvertisedLink, ForeignChain, advertised_links, foreign_chains, loopback_up};
 
 pub use pontoon_core::drivers::{
-    BridgeDriverConfig, Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits,
+    BridgeDriverConfig, Driver, EndpointView, NetworkView, OptionError, OptionReader, Publishing, Traits,
 };
 pub use pontoon_core::engine::gateway::Gateways;
 pub use pontoon_core::engine::{
@@ -60,8 +60,8 @@ pub use pontoon_core::model::label;
 pub use pontoon_core::model::{Endpoint as EndpointRecord, Network as NetworkRecord, Sandbox as SandboxRecord};
 pub use pontoon_core::model::{
     EndpointId, EndpointSpec, IfName, IpamSpec, Labels, MacAddr, Mtu, NameError, NamespaceSource, NetworkId,
-    NetworkPool, NetworkSpec, Options, Owner, PoolSpec, PortBinding, Rate, RateError, Routing, SandboxId, SandboxSpec,
-    SettingError, StaticRoute, WayOut, on_link,
+    NetworkPool, NetworkSpec, OpenPort, Options, Owner, PoolSpec, PortBinding, Rate, RateError, Routing, SandboxId,
+    SandboxSpec, SettingError, StaticRoute, WayOut, on_link,
 };
 pub use pontoon_core::objects;
 pub use pontoon_core::ports::{HostPort, PortError, PortProto, PortRange, PortSpec};

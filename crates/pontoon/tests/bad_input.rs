@@ -256,6 +256,12 @@ fn options() {
             ("a bridge name with a slash", &|c| option(c, "bridge.name", "br/0")),
             ("a bridge name with a space", &|c| option(c, "bridge.name", "br 0")),
             ("a bridge name that is a directory", &|c| option(c, "bridge.name", "..")),
+            ("an unknown gateway mode", &|c| option(c, "bridge.gateway_mode_ipv4", "bridge")),
+            ("isolated, and leading out", &|c| option(c, "bridge.gateway_mode_ipv6", "isolated")),
+            ("inhibited perhaps", &|c| option(c, "bridge.inhibit_ipv4", "perhaps")),
+            ("a trusted name with a space", &|c| option(c, "bridge.trusted_host_interfaces", "eth0:eth 1")),
+            ("a source address of the other family", &|c| option(c, "host_ipv4", "2001:db8::1")),
+            ("a source address that nobody answers", &|c| option(c, "host_ipv6", "::")),
             ("a binding that is no address", &|c| option(c, "bridge.host_binding_ipv4", "localhost")),
             ("a prefix that leaves no room", &|c| option(c, "container_iface_prefix", "interface-of-net")),
             ("no family", &|c| create(c, NetworkSpec::new("new").ipv4(false))),
@@ -271,6 +277,12 @@ fn options() {
             a bridge name with a slash: Invalid: invalid value "br/0" for option com.docker.network.bridge.name: invalid interface name "br/0": it contains '/' or ':'
             a bridge name with a space: Invalid: invalid value "br 0" for option com.docker.network.bridge.name: invalid interface name "br 0": it contains white space or control characters
             a bridge name that is a directory: Invalid: invalid value ".." for option com.docker.network.bridge.name: invalid interface name "..": it names a directory
+            an unknown gateway mode: Invalid: invalid value "bridge" for option com.docker.network.bridge.gateway_mode_ipv4: it must be nat, nat-unprotected, routed or isolated
+            isolated, and leading out: Invalid: invalid value "isolated" for option com.docker.network.bridge.gateway_mode_ipv6: it is for internal networks only: make the network internal, or choose another mode
+            inhibited perhaps: Invalid: invalid value "perhaps" for option com.docker.network.bridge.inhibit_ipv4: it must be true or false
+            a trusted name with a space: Invalid: invalid value "eth0:eth 1" for option com.docker.network.bridge.trusted_host_interfaces: invalid interface name "eth 1": it contains white space or control characters
+            a source address of the other family: Invalid: invalid value "2001:db8::1" for option com.docker.network.host_ipv4: invalid IPv4 address syntax
+            a source address that nobody answers: Invalid: invalid value "::" for option com.docker.network.host_ipv6: it must be an address of the host that others can answer to
             a binding that is no address: Invalid: invalid value "localhost" for option com.docker.network.bridge.host_binding_ipv4: invalid IP address syntax
             a prefix that leaves no room: Invalid: invalid value "interface-of-net" for option com.docker.network.container_iface_prefix: a number must fit behind it: invalid interface name "interface-of-net999": it is longer than 15 bytes
             no family: Invalid: IPv4 or IPv6 must be enabled

@@ -4,6 +4,8 @@ mod lab;
 
 #[path = "packets/foreign.rs"]
 mod foreign;
+#[path = "packets/gateway_modes.rs"]
+mod gateway_modes;
 #[path = "packets/nat.rs"]
 mod nat;
 #[path = "packets/ports.rs"]

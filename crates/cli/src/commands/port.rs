@@ -1,7 +1,9 @@
 //! `pontoon port`.
 
+use std::net::{IpAddr, SocketAddr};
+
 use clap::Args;
-use pontoon::{Controller, PortBinding, Sandbox};
+use pontoon::{Controller, PortBinding, PortProto, Sandbox};
 use serde::Serialize;
 
 use super::sandbox::chosen;
@@ -24,9 +26,9 @@ struct Row {
     container_port: u16,
     #[serde(rename = "ContainerIP")]
     container_ip: String,
-    host_port: u16,
+    host_port: Option<u16>,
     #[serde(rename = "HostIP")]
-    host_ip: String,
+    host_ip: Option<String>,
     count: u16,
     #[serde(skip)]
     inside: String,
@@ -55,7 +57,7 @@ impl Port {
         let mut rows = Vec::new();
         for sandbox in &sandboxes {
             let name = &sandbox.info()?.spec.name;
-            rows.extend(bindings(sandbox)?.into_iter().map(|binding| row(name, &binding)));
+            rows.extend(published(sandbox)?.into_iter().map(|port| row(name, &port)));
         }
         Ok(in_order(rows))
     }
@@ -63,7 +65,7 @@ impl Port {
 
 /// Prints what a command published or took back on a sandbox, as `port` shows it.
 pub(crate) fn print(context: &Context, sandbox: &str, bindings: &[PortBinding]) {
-    let rows = in_order(bindings.iter().map(|binding| row(sandbox, binding)).collect());
+    let rows = in_order(bindings.iter().map(|binding| row(sandbox, &Published::from(binding))).collect());
     match context.json() {
         true => output::json(&rows),
         false => lines(&rows),
@@ -79,38 +81,67 @@ fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// Returns what a sandbox publishes, on all its endpoints.
-pub(crate) fn bindings(sandbox: &Sandbox) -> Result<Vec<PortBinding>, Failure> {
-    let mut bindings = Vec::new();
-    for endpoint in sandbox.endpoints() {
-        bindings.extend(endpoint.info()?.ports);
-    }
-    Ok(bindings)
+/// Consecutive ports that a sandbox publishes.
+pub(crate) struct Published {
+    proto: PortProto,
+    container: SocketAddr,
+    count: u16,
+    /// Where on the host; none if they are open by the container's own address.
+    host: Option<SocketAddr>,
 }
 
-/// Returns the ports in the container, and the address and ports on the host.
-pub(crate) fn describe(binding: &PortBinding) -> (String, String) {
-    let range = |first: u16| match binding.count {
+impl From<&PortBinding> for Published {
+    fn from(binding: &PortBinding) -> Self {
+        Self {
+            proto: binding.proto,
+            container: SocketAddr::new(binding.container_ip, binding.container_port),
+            count: binding.count,
+            host: Some(SocketAddr::new(binding.host_ip, binding.host_port)),
+        }
+    }
+}
+
+/// Returns what a sandbox publishes, on all its endpoints.
+pub(crate) fn published(sandbox: &Sandbox) -> Result<Vec<Published>, Failure> {
+    let mut ports = Vec::new();
+    for endpoint in sandbox.endpoints() {
+        let info = endpoint.info()?;
+        ports.extend(info.ports.iter().map(Published::from));
+        ports.extend(info.opened.into_iter().map(|port| Published {
+            proto: port.proto,
+            container: SocketAddr::new(port.ip, port.port),
+            count: port.count,
+            host: None,
+        }));
+    }
+    Ok(ports)
+}
+
+/// Returns the ports in the container, and the address and ports by which others reach them.
+pub(crate) fn describe(port: &Published) -> (String, String) {
+    let range = |first: u16| match port.count {
         1 => first.to_string(),
         count => format!("{first}-{}", first + (count - 1)),
     };
-    let host = match binding.host_ip {
-        std::net::IpAddr::V4(ip) => ip.to_string(),
-        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+    let outside = port.host.unwrap_or(port.container);
+    let host = match outside.ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     };
-    (format!("{}/{}", range(binding.container_port), binding.proto), format!("{host}:{}", range(binding.host_port)))
+    let inside = format!("{}/{}", range(port.container.port()), port.proto);
+    (inside, format!("{host}:{}", range(outside.port())))
 }
 
-fn row(sandbox: &str, binding: &PortBinding) -> Row {
-    let (inside, outside) = describe(binding);
+fn row(sandbox: &str, port: &Published) -> Row {
+    let (inside, outside) = describe(port);
     Row {
         sandbox: sandbox.to_owned(),
-        proto: binding.proto.to_string(),
-        container_port: binding.container_port,
-        container_ip: binding.container_ip.to_string(),
-        host_port: binding.host_port,
-        host_ip: binding.host_ip.to_string(),
-        count: binding.count,
+        proto: port.proto.to_string(),
+        container_port: port.container.port(),
+        container_ip: port.container.ip().to_string(),
+        host_port: port.host.map(|host| host.port()),
+        host_ip: port.host.map(|host| host.ip().to_string()),
+        count: port.count,
         inside,
         outside,
     }

@@ -25,18 +25,22 @@ impl Publish {
     pub(crate) fn run(&self, context: &Context) -> Outcome {
         let ports = all(&self.ports);
         let published = context.change("publishing", |controller| self.publish(controller, &ports))?;
-        if let Some((sandbox, bindings)) = published {
+        if let Some((sandbox, bindings, is_open)) = published {
             note_ports(&context.settings, &ports);
             port::print(context, &sandbox, &bindings);
-            note_waiting(context, &sandbox, &ports, &bindings);
+            if !is_open {
+                note_waiting(context, &sandbox, &ports, &bindings);
+            }
         }
         Ok(0)
     }
 
-    fn publish(&self, controller: &Controller, ports: &[PortSpec]) -> Result<(String, Vec<PortBinding>), Error> {
+    /// Returns the sandbox's name, the bindings, and whether a network has ports open by the sandbox's own address.
+    fn publish(&self, controller: &Controller, ports: &[PortSpec]) -> Result<(String, Vec<PortBinding>, bool), Error> {
         let sandbox = controller.find_sandbox(&self.sandbox)?;
         let bindings = sandbox.publish(ports)?;
-        Ok((sandbox.info()?.spec.name.clone(), bindings))
+        let is_open = sandbox.endpoints().iter().any(|one| one.info().is_ok_and(|info| !info.opened.is_empty()));
+        Ok((sandbox.info()?.spec.name.clone(), bindings, is_open))
     }
 }
 

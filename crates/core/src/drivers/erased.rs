@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{Driver, EndpointView, NetworkView, OptionError, OptionReader, Traits};
+use super::{Driver, EndpointView, NetworkView, OptionError, OptionReader, Publishing, Traits};
 use crate::engine::HostProfile;
 use crate::model::{Endpoint, Network, Options, Routing};
 use crate::objects::Objects;
@@ -25,6 +25,10 @@ pub trait ErasedDriver: Send + Sync {
     fn traits(&self) -> Traits;
     /// See [`Driver::host_binding`]; none if the options cannot be read.
     fn host_binding(&self, network: &Network) -> Option<IpAddr>;
+    /// See [`Driver::publishing`].
+    fn publishing(&self, network: &Network, v6: bool) -> Result<Publishing, OptionError>;
+    /// See [`Driver::needs_gateway`].
+    fn needs_gateway(&self, network: &Network, v6: bool) -> Result<bool, OptionError>;
     /// See [`Driver::endpoint_options`].
     fn endpoint_options(&self, options: &mut OptionReader<'_>) -> Result<(), OptionError>;
     /// See [`Driver::routing`].
@@ -76,6 +80,14 @@ impl<D: Driver> ErasedDriver for D {
 
     fn host_binding(&self, network: &Network) -> Option<IpAddr> {
         parse::<D>(network).ok().and_then(|config| Driver::host_binding(self, &config))
+    }
+
+    fn publishing(&self, network: &Network, v6: bool) -> Result<Publishing, OptionError> {
+        Ok(Driver::publishing(self, &parse::<D>(network)?, v6))
+    }
+
+    fn needs_gateway(&self, network: &Network, v6: bool) -> Result<bool, OptionError> {
+        Ok(Driver::needs_gateway(self, &NetworkView { network, config: &parse::<D>(network)? }, v6))
     }
 
     fn endpoint_options(&self, options: &mut OptionReader<'_>) -> Result<(), OptionError> {

@@ -12,7 +12,7 @@ mod options;
 mod view;
 
 pub(crate) use bridge::gateway_network;
-pub use bridge::{Bridge, BridgeConfig, BridgeDriverConfig};
+pub use bridge::{Bridge, BridgeConfig, BridgeDriverConfig, GatewayMode};
 pub use erased::ErasedDriver;
 pub use host::Host;
 pub use null::Null;
@@ -74,6 +74,17 @@ pub trait Driver: Send + Sync {
         None
     }
 
+    /// Returns how the endpoints of a network publish ports of a family.
+    fn publishing(&self, _config: &Self::Config, _v6: bool) -> Publishing {
+        Publishing::OnHost
+    }
+
+    /// Returns whether the network itself has an address of a family, for which the gateway's is taken from the pool. One that
+    /// is asked for is taken in any case.
+    fn needs_gateway(&self, _network: &NetworkView<'_, Self::Config>, _v6: bool) -> bool {
+        true
+    }
+
     /// Reads the driver's own options of a new endpoint; those that nobody reads are refused.
     ///
     /// # Errors
@@ -93,6 +104,16 @@ pub trait Driver: Send + Sync {
     fn interface_prefix(&self, _config: &Self::Config) -> String {
         "eth".to_owned()
     }
+}
+
+/// How an endpoint publishes its ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Publishing {
+    /// On ports of the host, while it is its sandbox's gateway or was itself asked to.
+    #[default]
+    OnHost,
+    /// By its own address: the ports are opened, and none of the host's is taken.
+    Open,
 }
 
 /// What the engine must know of a driver.

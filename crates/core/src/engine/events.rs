@@ -57,8 +57,10 @@ pub enum Event {
     PortsChanged {
         /// The endpoint.
         endpoint: EndpointId,
-        /// How many bindings there are now.
+        /// How many bindings to ports of the host there are now.
         bindings: usize,
+        /// How many ports, or ranges of ports, are open now by its own addresses.
+        opened: usize,
     },
     /// A sandbox was created.
     SandboxCreated {
@@ -124,8 +126,8 @@ fn endpoint_events(before: Option<Record>, after: Option<Record>) -> Vec<Event> 
     let place = |endpoint: &Option<std::sync::Arc<crate::model::Endpoint>>| {
         endpoint.as_ref().and_then(|e| e.attached.as_ref().map(|attached| (e.id, attached.sandbox)))
     };
-    let bindings = |endpoint: &Option<std::sync::Arc<crate::model::Endpoint>>| {
-        endpoint.as_ref().map(|e| e.bindings.clone()).unwrap_or_default()
+    let ports = |endpoint: &Option<std::sync::Arc<crate::model::Endpoint>>| {
+        endpoint.as_ref().map(|e| (e.bindings.clone(), e.opened.clone())).unwrap_or_default()
     };
     match (place(&before), place(&after)) {
         (None, Some((endpoint, sandbox))) => events.push(Event::Joined { endpoint, sandbox }),
@@ -133,9 +135,10 @@ fn endpoint_events(before: Option<Record>, after: Option<Record>) -> Vec<Event> 
         _ => {}
     }
     if let Some(e) = after.as_ref().or(before.as_ref())
-        && bindings(&before) != bindings(&after)
+        && ports(&before) != ports(&after)
     {
-        events.push(Event::PortsChanged { endpoint: e.id, bindings: bindings(&after).len() });
+        let (bindings, opened) = ports(&after);
+        events.push(Event::PortsChanged { endpoint: e.id, bindings: bindings.len(), opened: opened.len() });
     }
     if let (Some(e), None) = (&before, &after) {
         events.push(Event::EndpointRemoved { id: e.id, network: e.network, name: e.spec.name.clone() });

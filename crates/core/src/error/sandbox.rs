@@ -104,7 +104,9 @@ impl SandboxError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NotFound { .. } | Self::ContainerNotFound { .. } | Self::NotPublished { .. } => Kind::NotFound,
-            Self::Exists { .. } | Self::OwnNamespace { .. } | Self::HostNamespace { .. } | Self::Waits { .. } => Kind::Forbidden,
+            Self::Exists { .. } | Self::OwnNamespace { .. } | Self::HostNamespace { .. } | Self::Waits { .. } => {
+                Kind::Forbidden
+            }
             Self::BadKey { source, .. } => match **source {
                 HostError::Missing { .. } => Kind::NotFound,
                 HostError::Kernel { .. } => Kind::Invalid,

@@ -4,7 +4,7 @@ pub mod ruleset;
 
 use std::net::IpAddr;
 
-use crate::objects::{Clash, Element, FirewallBridge, Object, Objects, Published, Verdict};
+use crate::objects::{Access, Clash, Element, FirewallBridge, Leaves, Object, Objects, Opened, Published, Verdict};
 use crate::ports::PortRange;
 
 /// Replaces the neutral firewall objects by elements of the nftables ruleset; all others pass unchanged.
@@ -18,6 +18,9 @@ pub fn lower(objects: Objects) -> Result<Objects, Clash> {
         match object {
             Object::FirewallBridge(bridge) => bridge_elements(&bridge).into_iter().try_for_each(|e| lowered.add(e))?,
             Object::Published(port) => port_elements(&port).into_iter().try_for_each(|e| lowered.add(e))?,
+            Object::Opened(Opened { proto, ip, port, count }) => {
+                lowered.add(Element::Open { ip, proto, ports: range(port, count) })?;
+            }
             other => lowered.add(other)?,
         }
     }
@@ -37,10 +40,21 @@ fn bridge_elements(policy: &FirewallBridge) -> Vec<Element> {
         elements.push(Element::To(name.clone(), Verdict::ToNat));
     }
     for subnet in &policy.subnets {
-        elements.push(Element::Subnet(*subnet));
-        elements.push(Element::OnLink(*subnet, name.clone()));
+        elements.push(match subnet.access {
+            Access::Closed => Element::Subnet(subnet.prefix),
+            Access::Routed => Element::Routed(subnet.prefix),
+            Access::Open => Element::Unprotected(subnet.prefix),
+        });
+        elements.push(Element::OnLink(subnet.prefix, name.clone()));
+        if subnet.access == Access::Closed {
+            elements.extend(policy.trusted.iter().map(|name| Element::Trusted(subnet.prefix, name.clone())));
+        }
+        elements.extend(match subnet.leaves {
+            Leaves::Unchanged => None,
+            Leaves::Masqueraded => Some(Element::Masquerade(subnet.prefix)),
+            Leaves::As(address) => Some(Element::Snat(subnet.prefix, address)),
+        });
     }
-    elements.extend(policy.masquerade.iter().map(|subnet| Element::Masquerade(*subnet)));
     elements
 }
 
@@ -70,6 +84,7 @@ mod tests {
 
     use super::*;
     use crate::model::IfName;
+    use crate::objects::FirewallSubnet;
     use crate::ports::PortProto;
 
     fn check(object: impl Into<Object>, expected: Expect) {
@@ -83,9 +98,19 @@ mod tests {
             bridge: IfName::new("br0").unwrap(),
             internal,
             icc,
-            subnets: vec!["172.18.0.0/16".parse().unwrap()],
-            masquerade: if internal { vec![] } else { vec!["172.18.0.0/16".parse().unwrap()] },
+            trusted: vec![],
+            subnets: vec![FirewallSubnet {
+                prefix: "172.18.0.0/16".parse().unwrap(),
+                access: Access::Closed,
+                leaves: if internal { Leaves::Unchanged } else { Leaves::Masqueraded },
+            }],
         }
+    }
+
+    fn with(access: Access) -> FirewallBridge {
+        let mut bridge = bridge(false, true);
+        bridge.subnets[0].access = access;
+        bridge
     }
 
     fn published(host_ip: &str, host_port: u16, container_port: u16, count: u16) -> Published {
@@ -119,6 +144,90 @@ mod tests {
             element to br0 : jump to_internal
             element subnets4 172.18.0.0/16
             element on_link4 172.18.0.0/16 . br0
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_subnet_that_others_may_address() {
+        check(
+            with(Access::Routed),
+            expect![[r#"
+            element bridges br0
+            element same_bridge br0
+            element to br0 : jump to_nat
+            element on_link4 172.18.0.0/16 . br0
+            element masquerade4 172.18.0.0/16
+            element routed4 172.18.0.0/16
+        "#]],
+        );
+        check(
+            with(Access::Open),
+            expect![[r#"
+            element bridges br0
+            element same_bridge br0
+            element to br0 : jump to_nat
+            element on_link4 172.18.0.0/16 . br0
+            element masquerade4 172.18.0.0/16
+            element unprotected4 172.18.0.0/16
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_subnet_that_leaves_under_one_address() {
+        let mut bridge = bridge(false, true);
+        bridge.subnets[0].leaves = Leaves::As("192.0.2.7".parse().unwrap());
+        check(
+            bridge,
+            expect![[r#"
+            element bridges br0
+            element same_bridge br0
+            element to br0 : jump to_nat
+            element subnets4 172.18.0.0/16
+            element on_link4 172.18.0.0/16 . br0
+            element snat4 172.18.0.0/16 : 192.0.2.7
+        "#]],
+        );
+    }
+
+    #[test]
+    fn interfaces_are_trusted_with_what_is_closed() {
+        let trusting = |access| {
+            let trusted = ["eth0", "eth1"].map(|name| IfName::new(name).unwrap()).to_vec();
+            FirewallBridge { trusted, ..with(access) }
+        };
+        check(
+            trusting(Access::Closed),
+            expect![[r#"
+            element bridges br0
+            element same_bridge br0
+            element to br0 : jump to_nat
+            element subnets4 172.18.0.0/16
+            element on_link4 172.18.0.0/16 . br0
+            element trusted4 172.18.0.0/16 . eth0
+            element trusted4 172.18.0.0/16 . eth1
+            element masquerade4 172.18.0.0/16
+        "#]],
+        );
+        for access in [Access::Routed, Access::Open] {
+            assert_eq!(bridge_elements(&trusting(access)), bridge_elements(&with(access)));
+        }
+    }
+
+    #[test]
+    fn open_ports_of_a_container() {
+        let ip = "172.18.0.2".parse().unwrap();
+        check(
+            Opened { proto: PortProto::Tcp, ip, port: 80, count: 1 },
+            expect![[r#"
+            element open4 172.18.0.2 . tcp . 80
+        "#]],
+        );
+        check(
+            Opened { proto: PortProto::Udp, ip, port: 80, count: 3 },
+            expect![[r#"
+            element open_range4 172.18.0.2 . udp . 80-82
         "#]],
         );
     }

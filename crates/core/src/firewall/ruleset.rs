@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 
 use Field::{IifName, Ip4Daddr, Ip4Saddr, Ip6Daddr, Ip6Saddr, L4Proto, OifName, ThDport};
 use Statement::{
-    Accept, Counter, CtDnat, CtEstablished, Dnat, Drop, FibLocal, Goto, In, Is, Masquerade, PortProtocols, Return, Vmap,
+    Accept, Counter, CtDnat, CtEstablished, Dnat, Drop, FibLocal, Goto, In, Is, Masquerade, PortProtocols, Return,
+    Snat, Vmap,
 };
 
 use crate::objects;
@@ -51,6 +52,8 @@ pub enum Constant {
     Interface(&'static str),
     /// A prefix of the field's family.
     Prefix(&'static str),
+    /// A transport protocol, by its number and nft's name of it.
+    Protocol(u8, &'static str),
 }
 
 /// One step of a rule.
@@ -102,6 +105,15 @@ pub enum Statement {
         map: &'static str,
         /// Whether the map gives a port too.
         port: bool,
+    },
+    /// Translates the source to what the map says; no entry, no translation.
+    Snat {
+        /// IPv6 rather than IPv4.
+        v6: bool,
+        /// The fields, concatenated.
+        key: &'static [Field],
+        /// The map.
+        map: &'static str,
     },
     /// Leaves under the outgoing interface's address.
     Masquerade,
@@ -208,8 +220,16 @@ pub const SETS: &[Set] = &[
     intervals("subnets6", &[Type::Ipv6]),
     intervals("on_link4", &[Type::Ipv4, Type::Interface]),
     intervals("on_link6", &[Type::Ipv6, Type::Interface]),
+    intervals("trusted4", &[Type::Ipv4, Type::Interface]),
+    intervals("trusted6", &[Type::Ipv6, Type::Interface]),
     intervals("masquerade4", &[Type::Ipv4]),
     intervals("masquerade6", &[Type::Ipv6]),
+    interval_map("snat4", &[Type::Ipv4], &[Type::Ipv4]),
+    interval_map("snat6", &[Type::Ipv6], &[Type::Ipv6]),
+    intervals("routed4", &[Type::Ipv4]),
+    intervals("routed6", &[Type::Ipv6]),
+    intervals("unprotected4", &[Type::Ipv4]),
+    intervals("unprotected6", &[Type::Ipv6]),
     set("open4", &[Type::Ipv4, Type::Proto, Type::Port]),
     set("open6", &[Type::Ipv6, Type::Proto, Type::Port]),
     intervals("open_range4", &[Type::Ipv4, Type::Proto, Type::Port]),
@@ -233,6 +253,10 @@ const fn without(key: &'static [Field], set: &'static str) -> Statement {
 }
 
 const SAME: Statement = within(&[IifName, OifName], "same_bridge");
+const NOT_FROM_SUBNET4: Statement = without(&[Ip4Daddr, IifName], "on_link4");
+const NOT_FROM_SUBNET6: Statement = without(&[Ip6Daddr, IifName], "on_link6");
+const ICMP: Statement = Is { field: L4Proto, value: Constant::Protocol(1, "icmp"), not: false };
+const ICMP6: Statement = Is { field: L4Proto, value: Constant::Protocol(58, "ipv6-icmp"), not: false };
 const TO_LOOPBACK: Statement = Is { field: Ip4Daddr, value: Constant::Prefix("127.0.0.0/8"), not: false };
 
 /// Every chain, callees before callers.
@@ -249,6 +273,10 @@ pub const CHAINS: &[Chain] = &[
             &[PortProtocols, within(&[Ip6Daddr, L4Proto, ThDport], "open6"), Accept],
             &[PortProtocols, within(&[Ip4Daddr, L4Proto, ThDport], "open_range4"), Accept],
             &[PortProtocols, within(&[Ip6Daddr, L4Proto, ThDport], "open_range6"), Accept],
+            &[ICMP, within(&[Ip4Daddr], "routed4"), NOT_FROM_SUBNET4, Accept],
+            &[ICMP6, within(&[Ip6Daddr], "routed6"), NOT_FROM_SUBNET6, Accept],
+            &[within(&[Ip4Daddr], "unprotected4"), NOT_FROM_SUBNET4, Accept],
+            &[within(&[Ip6Daddr], "unprotected6"), NOT_FROM_SUBNET6, Accept],
             &[Counter, Drop],
         ],
     },
@@ -282,14 +310,16 @@ pub const CHAINS: &[Chain] = &[
             &[within(&[IifName], "bridges"), TO_LOOPBACK, Counter, Drop],
             &[
                 within(&[Ip4Daddr], "subnets4"),
-                without(&[Ip4Daddr, IifName], "on_link4"),
+                NOT_FROM_SUBNET4,
+                without(&[Ip4Daddr, IifName], "trusted4"),
                 FibLocal { not: true },
                 Counter,
                 Drop,
             ],
             &[
                 within(&[Ip6Daddr], "subnets6"),
-                without(&[Ip6Daddr, IifName], "on_link6"),
+                NOT_FROM_SUBNET6,
+                without(&[Ip6Daddr, IifName], "trusted6"),
                 FibLocal { not: true },
                 Counter,
                 Drop,
@@ -326,6 +356,8 @@ pub const CHAINS: &[Chain] = &[
             ],
             &[within(&[Ip4Saddr], "masquerade4"), without(&[Ip4Saddr, OifName], "on_link4"), Masquerade],
             &[within(&[Ip6Saddr], "masquerade6"), without(&[Ip6Saddr, OifName], "on_link6"), Masquerade],
+            &[without(&[Ip4Saddr, OifName], "on_link4"), Snat { v6: false, key: &[Ip4Saddr], map: "snat4" }],
+            &[without(&[Ip6Saddr, OifName], "on_link6"), Snat { v6: true, key: &[Ip6Saddr], map: "snat6" }],
             // A published port reached from its own bridge: the answer must come back through the host.
             &[CtDnat, within(&[Ip4Saddr, OifName], "on_link4"), Masquerade],
             &[CtDnat, within(&[Ip6Saddr, OifName], "on_link6"), Masquerade],
@@ -417,11 +449,16 @@ impl fmt::Display for Statement {
             In { key, set, not } => write!(f, "{} {}@{set}", join(key), sign(not)),
             // Without quotation marks: this text is also the rule's comment, where nft prints but cannot read them.
             Is { field, value: Constant::Interface(name), not } => write!(f, "{field} {}{name}", sign(not)),
-            Is { field, value: Constant::Prefix(prefix), not } => write!(f, "{field} {}{prefix}", sign(not)),
+            Is { field, value: Constant::Prefix(text) | Constant::Protocol(_, text), not } => {
+                write!(f, "{field} {}{text}", sign(not))
+            }
             FibLocal { not } => write!(f, "fib daddr type {}local", sign(not)),
             Vmap { key, map } => write!(f, "{key} vmap @{map}"),
             Dnat { v6, key, map, .. } => {
                 write!(f, "dnat {} to {} map @{map}", if *v6 { "ip6" } else { "ip" }, join(key))
+            }
+            Snat { v6, key, map } => {
+                write!(f, "snat {} to {} map @{map}", if *v6 { "ip6" } else { "ip" }, join(key))
             }
             Masquerade => f.write_str("masquerade"),
             Counter => f.write_str("counter"),

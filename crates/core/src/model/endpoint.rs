@@ -170,6 +170,19 @@ impl PortBinding {
     }
 }
 
+/// One open port, or range of ports, that others reach by the container's own address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenPort {
+    /// The transport.
+    pub proto: PortProto,
+    /// The container's address.
+    pub ip: IpAddr,
+    /// The first port.
+    pub port: u16,
+    /// How many consecutive ports, at least one.
+    pub count: u16,
+}
+
 /// An endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
@@ -189,9 +202,12 @@ pub struct Endpoint {
     /// Whether it was made because nothing else leads out of its sandbox; it goes when something does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub automatic: bool,
-    /// The ports it publishes now.
+    /// The ports it publishes now on the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bindings: Vec<PortBinding>,
+    /// The ports it publishes now by its own addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opened: Vec<OpenPort>,
     /// Where it stands.
     #[serde(skip)]
     pub phase: Phase,

@@ -16,6 +16,10 @@ pub mod label {
     pub const MTU: &str = "com.docker.network.driver.mtu";
     /// Network driver option: prefix of interface names inside a sandbox.
     pub const IFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
+    /// Network driver option: the IPv4 address under which endpoints leave the host.
+    pub const HOST_IPV4: &str = "com.docker.network.host_ipv4";
+    /// Network driver option: the IPv6 address under which endpoints leave the host.
+    pub const HOST_IPV6: &str = "com.docker.network.host_ipv6";
     /// Network option: how often an endpoint's addresses are announced, 0 to 3.
     pub const ADVERTISE_COUNT: &str = "com.docker.network.advertise_addr_nmsgs";
     /// Network option: the time between two announcements, 100 to 2000 milliseconds.

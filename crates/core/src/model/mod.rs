@@ -10,7 +10,7 @@ mod routing;
 mod sandbox;
 mod setting;
 
-pub use endpoint::{Attachment, Endpoint, EndpointSpec, PortBinding, is_link_local, on_link};
+pub use endpoint::{Attachment, Endpoint, EndpointSpec, OpenPort, PortBinding, is_link_local, on_link};
 pub use ids::{EndpointId, IdError, NetworkId, SandboxId};
 pub use labels::{Labels, Options, label};
 pub use names::{IfName, MacAddr, Mtu, NameError, check_dns_name, check_name, check_word};

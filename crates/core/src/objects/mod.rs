@@ -25,7 +25,7 @@ use crate::model::SandboxId;
 
 pub use address::Address;
 pub use file::{File, FileName};
-pub use firewall::{FirewallBridge, Published};
+pub use firewall::{Access, FirewallBridge, FirewallSubnet, Leaves, Opened, Published};
 pub use held::Held;
 pub use limit::{Direction, Limit};
 pub use link::{Advertise, Bridge, Flaw, Veth};
@@ -88,6 +88,8 @@ pub enum Object {
     FirewallBridge(FirewallBridge),
     /// A published port as the firewall sees it; lowered to elements.
     Published(Published),
+    /// Open ports as the firewall sees them; lowered to elements.
+    Opened(Opened),
 }
 
 /// What identifies an object: two objects of one key cannot exist at once.
@@ -120,6 +122,8 @@ pub enum Key {
     FirewallBridge(String),
     /// A published port by protocol, host address and first host port.
     Published(crate::ports::PortProto, std::net::IpAddr, u16),
+    /// Open ports by protocol, address, first port and how many.
+    Opened(crate::ports::PortProto, std::net::IpAddr, u16, u16),
 }
 
 impl Object {
@@ -140,6 +144,7 @@ impl Object {
             Self::Held(o) => Key::Held(o.proto, o.ip, o.port),
             Self::FirewallBridge(o) => Key::FirewallBridge(o.bridge.to_string()),
             Self::Published(o) => Key::Published(o.proto, o.host_ip, o.host_port),
+            Self::Opened(o) => Key::Opened(o.proto, o.ip, o.port, o.count),
         }
     }
 
@@ -160,7 +165,7 @@ impl Object {
             Self::Address(_) => Rank::Address,
             Self::Route(_) => Rank::Route,
             Self::Held(_) => Rank::Held,
-            Self::Published(_) => Rank::Opening,
+            Self::Published(_) | Self::Opened(_) => Rank::Opening,
         }
     }
 
@@ -241,6 +246,7 @@ impl fmt::Display for Object {
             Self::Held(o) => o.fmt(f),
             Self::FirewallBridge(o) => o.fmt(f),
             Self::Published(o) => o.fmt(f),
+            Self::Opened(o) => o.fmt(f),
         }
     }
 }
@@ -364,5 +370,6 @@ into_object!(
     Route,
     Held,
     FirewallBridge,
-    Published
+    Published,
+    Opened
 );

@@ -34,7 +34,7 @@ pub enum Verdict {
     FromInternal,
     /// Chain `to_internal`: nothing enters.
     ToInternal,
-    /// Chain `to_nat`: replies, the bridge's own ports if allowed, and published ports enter.
+    /// Chain `to_nat`: replies, the bridge's own ports if allowed, open ports, and what the subnet lets in enter.
     ToNat,
 }
 
@@ -54,8 +54,16 @@ pub enum Element {
     Subnet(IpNet),
     /// Sets `on_link4`, `on_link6`: which bridge that is.
     OnLink(IpNet, IfName),
+    /// Sets `trusted4`, `trusted6`: which other interfaces do.
+    Trusted(IpNet, IfName),
     /// Sets `masquerade4`, `masquerade6`: subnets that leave under the host's address.
     Masquerade(IpNet),
+    /// Maps `snat4`, `snat6`: subnets that leave under another address.
+    Snat(IpNet, IpAddr),
+    /// Sets `routed4`, `routed6`: subnets that ICMP enters.
+    Routed(IpNet),
+    /// Sets `unprotected4`, `unprotected6`: subnets that everything enters.
+    Unprotected(IpNet),
     /// Sets `open4`, `open6`, `open_range4`, `open_range6`: ports of containers that others may reach.
     Open {
         /// The container's address.
@@ -97,8 +105,16 @@ pub enum ElementKey {
     Subnet(IpNet),
     /// See [`Element::OnLink`].
     OnLink(IpNet, IfName),
+    /// See [`Element::Trusted`].
+    Trusted(IpNet, IfName),
     /// See [`Element::Masquerade`].
     Masquerade(IpNet),
+    /// See [`Element::Snat`].
+    Snat(IpNet),
+    /// See [`Element::Routed`].
+    Routed(IpNet),
+    /// See [`Element::Unprotected`].
+    Unprotected(IpNet),
     /// See [`Element::Open`].
     Open(IpAddr, PortProto, PortRange),
     /// See [`Element::Publish`]: the family, the host's address, the transport and the ports.
@@ -115,7 +131,11 @@ impl Element {
             Self::To(name, _) => ElementKey::To(name.clone()),
             Self::Subnet(prefix) => ElementKey::Subnet(*prefix),
             Self::OnLink(prefix, name) => ElementKey::OnLink(*prefix, name.clone()),
+            Self::Trusted(prefix, name) => ElementKey::Trusted(*prefix, name.clone()),
             Self::Masquerade(prefix) => ElementKey::Masquerade(*prefix),
+            Self::Snat(prefix, _) => ElementKey::Snat(*prefix),
+            Self::Routed(prefix) => ElementKey::Routed(*prefix),
+            Self::Unprotected(prefix) => ElementKey::Unprotected(*prefix),
             Self::Open { ip, proto, ports } => ElementKey::Open(*ip, *proto, *ports),
             Self::Publish { host, proto, ports, to, .. } => ElementKey::Publish(to.is_ipv6(), *host, *proto, *ports),
         }
@@ -123,7 +143,13 @@ impl Element {
 
     /// Returns whether it lets packets through: such elements come last and go first.
     pub fn opens(&self) -> bool {
-        matches!(self, Self::Open { .. } | Self::Publish { .. })
+        match self {
+            Self::Trusted(..) | Self::Routed(_) | Self::Unprotected(_) | Self::Open { .. } | Self::Publish { .. } => {
+                true
+            }
+            Self::Bridge(_) | Self::SameBridge(_) | Self::From(..) | Self::To(..) => false,
+            Self::Subnet(_) | Self::OnLink(..) | Self::Masquerade(_) | Self::Snat(..) => false,
+        }
     }
 
     /// Returns the name of the set or map it belongs to.
@@ -136,7 +162,11 @@ impl Element {
             Self::To(..) => "to",
             Self::Subnet(p) => family("subnets4", "subnets6", p.addr().is_ipv6()),
             Self::OnLink(p, _) => family("on_link4", "on_link6", p.addr().is_ipv6()),
+            Self::Trusted(p, _) => family("trusted4", "trusted6", p.addr().is_ipv6()),
             Self::Masquerade(p) => family("masquerade4", "masquerade6", p.addr().is_ipv6()),
+            Self::Snat(p, _) => family("snat4", "snat6", p.addr().is_ipv6()),
+            Self::Routed(p) => family("routed4", "routed6", p.addr().is_ipv6()),
+            Self::Unprotected(p) => family("unprotected4", "unprotected6", p.addr().is_ipv6()),
             Self::Open { ip, ports, .. } if ports.count() == 1 => family("open4", "open6", ip.is_ipv6()),
             Self::Open { ip, .. } => family("open_range4", "open_range6", ip.is_ipv6()),
             Self::Publish { host, to, port, .. } => match (host.is_some(), port.is_some()) {
@@ -156,7 +186,9 @@ impl fmt::Display for Element {
             Self::Bridge(name) | Self::SameBridge(name) => write!(f, "{name}"),
             Self::From(name, verdict) | Self::To(name, verdict) => write!(f, "{name} : jump {}", verdict.chain()),
             Self::Subnet(prefix) | Self::Masquerade(prefix) => write!(f, "{prefix}"),
-            Self::OnLink(prefix, name) => write!(f, "{prefix} . {name}"),
+            Self::Routed(prefix) | Self::Unprotected(prefix) => write!(f, "{prefix}"),
+            Self::Snat(prefix, address) => write!(f, "{prefix} : {address}"),
+            Self::OnLink(prefix, name) | Self::Trusted(prefix, name) => write!(f, "{prefix} . {name}"),
             Self::Open { ip, proto, ports } => write!(f, "{ip} . {proto} . {ports}"),
             Self::Publish { host, proto, ports, to, port } => {
                 if let Some(host) = host {

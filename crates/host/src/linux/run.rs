@@ -110,7 +110,7 @@ impl Executor {
             Object::Limit(_) => Self::Limit,
             Object::Redirect(_) => Self::Redirect,
             Object::Held(_) => Self::Held,
-            Object::FirewallBridge(_) | Object::Published(_) => Self::None,
+            Object::FirewallBridge(_) | Object::Published(_) | Object::Opened(_) => Self::None,
         }
     }
 }

@@ -7,7 +7,8 @@ use pontoon_core::engine::{Host, Observe, Query};
 use pontoon_core::firewall::{lower, ruleset};
 use pontoon_core::model::{IfName, Mtu, NamespaceSource, SandboxId};
 use pontoon_core::objects::{
-    Address, Bridge, FirewallBridge, Held, Namespace, Object, Objects, Place, Plan, Published, Route, Sysctl, Veth,
+    Access, Address, Bridge, FirewallBridge, FirewallSubnet, Held, Leaves, Namespace, Object, Objects, Place, Plan,
+    Published, Route, Sysctl, Veth,
 };
 use pontoon_core::ports::PortProto;
 use pontoon_host::linux::{LinuxConfig, LinuxHost};
@@ -54,13 +55,17 @@ pub(crate) fn network() -> Objects {
         ipv6: true,
         flaw: None,
     });
-    let subnets = ["10.9.0.0/16", "fd09::/64"].map(|net| net.parse().unwrap());
+    let subnets = ["10.9.0.0/16", "fd09::/64"].map(|net| FirewallSubnet {
+        prefix: net.parse().unwrap(),
+        access: Access::Closed,
+        leaves: Leaves::Masqueraded,
+    });
     objects.set(FirewallBridge {
         bridge: bridge.clone(),
         internal: false,
         icc: true,
+        trusted: Vec::new(),
         subnets: subnets.to_vec(),
-        masquerade: subnets.to_vec(),
     });
     for prefix in ["10.9.0.1/16", "fd09::1/64"] {
         objects.set(Address { place: Place::Host, link: bridge.clone(), prefix: prefix.parse().unwrap() });

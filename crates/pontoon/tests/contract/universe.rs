@@ -139,7 +139,13 @@ fn elements() -> Vec<Element> {
     for prefix in ["10.1.0.0/16", "10.1.2.0/24", "fd01::/64", "fd01::/80"] {
         all.push(Element::Subnet(net(prefix)));
         all.push(Element::Masquerade(net(prefix)));
+        all.push(Element::Routed(net(prefix)));
+        // Two values of one key.
+        let addresses = if net(prefix).addr().is_ipv6() { ["2001:db8::7", "::8"] } else { ["192.0.2.7", "192.0.2.8"] };
+        all.extend(addresses.map(|address| Element::Snat(net(prefix), ip(address))));
+        all.push(Element::Unprotected(net(prefix)));
         all.push(Element::OnLink(net(prefix), name("br0")));
+        all.push(Element::Trusted(net(prefix), name("br1")));
     }
     for (container, host) in [("10.1.0.2", "192.0.2.1"), ("fd01::2", "2001:db8::1")] {
         for range in [ports(80, 80), ports(9000, 9009), ports(9005, 9012)] {

@@ -111,3 +111,31 @@ fn a_full_pool_says_so() {
     let second = network.create_endpoint(EndpointSpec::new("second"));
     assert_eq!(second.err().expect("full").kind(), Kind::Exhausted);
 }
+
+#[test]
+fn a_gateway_is_taken_only_where_somebody_has_it() {
+    let lab = Lab::new();
+    let option =
+        |spec: NetworkSpec, name: &str, value: &str| spec.option(format!("com.docker.network.bridge.{name}"), value);
+    let gateways = |spec: NetworkSpec| -> Vec<Option<String>> {
+        let pools = lab.network(spec).info().unwrap().pools.clone();
+        pools.iter().map(|pool| pool.gateway.map(|gateway| gateway.to_string())).collect()
+    };
+    let spec = |name: &str, number: u8| {
+        NetworkSpec::new(name)
+            .ipv6(true)
+            .subnet(format!("10.{number}.0.0/24").parse().unwrap())
+            .subnet(format!("fd00:{number}::/64").parse().unwrap())
+    };
+    let first = |number: u8| [Some(format!("10.{number}.0.1")), Some(format!("fd00:{number}::1"))];
+    assert_eq!(gateways(spec("plain", 1).internal(true)), first(1));
+    assert_eq!(gateways(option(spec("inhibited", 2), "inhibit_ipv4", "true")), first(2));
+    let inside = option(spec("inhibited-inside", 3).internal(true), "inhibit_ipv4", "true");
+    assert_eq!(gateways(inside), [None, first(3)[1].clone()]);
+    let isolated = |name, number| option(spec(name, number).internal(true), "gateway_mode_ipv6", "isolated");
+    assert_eq!(gateways(isolated("isolated", 4)), [first(4)[0].clone(), None]);
+    // One that is asked for is kept from endpoints.
+    let mut asked = isolated("asked", 5);
+    asked.ipam.v6[0].gateway = "fd00:5::1".parse().ok();
+    assert_eq!(gateways(asked), first(5));
+}

@@ -20,7 +20,7 @@ fn words(event: &Event) -> String {
         Event::SandboxRemoved { name, .. } => format!("sandbox {name} removed\n"),
         Event::Joined { .. } => "joined\n".to_owned(),
         Event::Left { .. } => "left\n".to_owned(),
-        Event::PortsChanged { bindings, .. } => format!("{bindings} bindings\n"),
+        Event::PortsChanged { bindings, opened, .. } => format!("{bindings} bindings, {opened} open\n"),
         other => format!("{other:?}\n"),
     }
 }
@@ -45,10 +45,10 @@ fn what_happens_is_told_in_order() {
         sandbox web created
         endpoint web created
         joined
-        1 bindings
+        1 bindings, 0 open
         DriftRepaired { step: "+ route 0.0.0.0/0 via 10.1.0.1 on eth0 in sandbox web" }
         left
-        0 bindings
+        0 bindings, 0 open
         endpoint web removed
         sandbox web removed
         network front removed

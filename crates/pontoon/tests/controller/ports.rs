@@ -207,3 +207,36 @@ fn what_cannot_be_published_or_taken_back_changes_nothing() {
     sandbox.delete().unwrap();
     refused(sandbox.publish(&[port("80")]), Kind::NotFound, format!("sandbox {} not found", sandbox.id()));
 }
+
+#[test]
+fn a_routed_network_opens_ports_whoever_leads_out() {
+    let lab = Lab::new();
+    let routed = NetworkSpec::new("a").option("com.docker.network.bridge.gateway_mode_ipv4", "routed");
+    let (routed, plain) = (lab.network(routed), lab.network(NetworkSpec::new("b")));
+    let ports = ["8080:80", "127.0.0.1:8081:80", "9000-9009:90-99/udp", "[::1]:7000:70"];
+    let spec = ports.into_iter().fold(SandboxSpec::new("web"), |spec, text| spec.publish(port(text)));
+    let sandbox = lab.controller.create_sandbox(spec).unwrap();
+    let a = lab.joined(&routed, EndpointSpec::new("web"), &sandbox);
+    let opened = || -> Vec<String> {
+        let opened = a.info().unwrap().opened;
+        opened.iter().map(|open| format!("{}:{} {} {}", open.ip, open.port, open.proto, open.count)).collect()
+    };
+    let expected = ["172.17.0.2:80 tcp 1", "172.17.0.2:90 udp 10"];
+    assert_eq!(opened(), expected);
+    assert!(a.info().unwrap().ports.is_empty());
+    let b = lab.joined(&plain, EndpointSpec { priority: 1, ..EndpointSpec::new("web") }, &sandbox);
+    assert_eq!(b.info().unwrap().ports.len(), 3);
+    assert_eq!(opened(), expected);
+    a.leave(&sandbox).unwrap();
+    assert!(opened().is_empty());
+}
+
+#[test]
+fn a_routed_port_of_one_endpoint_takes_none_of_the_hosts() {
+    let lab = Lab::new();
+    lab.host.occupy("0.0.0.0".parse().unwrap(), 8080, pontoon::PortProto::Tcp);
+    let routed = NetworkSpec::new("a").option("com.docker.network.bridge.gateway_mode_ipv4", "routed");
+    let network = lab.network(routed);
+    let endpoint = lab.joined(&network, EndpointSpec::new("web").publish(port("8080:80")), &lab.sandbox("web"));
+    assert_eq!(endpoint.info().unwrap().opened.len(), 1);
+}

@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use expect_test::Expect;
-use pontoon::{Attach, Config, Controller, EndpointSpec, Network, NetworkSpec, PortProto, Sandbox, SandboxSpec};
+use pontoon::{
+    Attach, Config, Controller, EndpointInfo, EndpointSpec, Network, NetworkSpec, PortProto, Sandbox, SandboxSpec,
+};
 use pontoon_netlink::netns::{Namespace, Visit, Visitor};
 use pontoon_testkit::{Feature, isolated, require, run};
 
@@ -109,10 +111,13 @@ impl Lab {
         let sandbox = self.controller.sandbox_of(name).expect("a sandbox");
         self.places.insert(name.to_owned(), Namespace::open(sandbox.key()).expect("its namespace"));
         let infos = sandbox.endpoints().into_iter().map(|endpoint| endpoint.info().expect("an endpoint"));
-        let bindings: Vec<_> = infos.flat_map(|info| info.ports).collect();
-        let published = bindings.iter().flat_map(|binding| {
-            let proto = if binding.proto == PortProto::Udp { Proto::Udp } else { Proto::Tcp };
-            (0..binding.count).map(move |more| (proto, binding.container_port + more))
+        let ports = |info: EndpointInfo| {
+            let on_host = info.ports.into_iter().map(|binding| (binding.proto, binding.container_port, binding.count));
+            on_host.chain(info.opened.into_iter().map(|open| (open.proto, open.port, open.count))).collect::<Vec<_>>()
+        };
+        let published = infos.flat_map(ports).flat_map(|(proto, port, count)| {
+            let proto = if proto == PortProto::Udp { Proto::Udp } else { Proto::Tcp };
+            (0..count).map(move |more| (proto, port + more))
         });
         // Of each there is a binding for either family.
         let served: BTreeSet<(Proto, u16)> = published.chain([(Proto::Tcp, OPEN)]).collect();
@@ -121,8 +126,10 @@ impl Lab {
 
     /// Waits until packets pass: the kernel starts an interface's queue a moment after it was set up.
     fn await_gateways(&self, name: &str, network: &Network) {
-        for pool in &network.info().expect("a record").pools {
-            let question = format!("{name} ping {}", pool.gateway.expect("a bridge has one"));
+        let gateways = network.info().expect("a record").pools.clone().into_iter().filter_map(|pool| pool.gateway);
+        let addresses = run("ip", &["-oneline", "address"]);
+        for gateway in gateways.filter(|gateway| addresses.contains(&format!(" {gateway}/"))) {
+            let question = format!("{name} ping {gateway}");
             let passes = |_| self.answers(&[&question]).ends_with("answered\n");
             assert!((0..10).any(passes), "{name} does not reach its gateway");
         }

@@ -155,6 +155,18 @@ fn join(controller: &Controller) -> Result<(), Error> {
     controller.network_by_name("one")?.endpoint_by_name("a")?.join(&controller.sandbox_of("box")?)
 }
 
+fn routed(name: &str) -> NetworkSpec {
+    let spec = dual_stack(name).option("com.docker.network.bridge.gateway_mode_ipv4", "routed");
+    let spec = spec.option("com.docker.network.host_ipv6", "2001:db8::7");
+    let spec = spec.option("com.docker.network.bridge.inhibit_ipv4", "true");
+    spec.option("com.docker.network.bridge.gateway_mode_ipv6", "nat-unprotected")
+}
+
+fn isolated(name: &str) -> NetworkSpec {
+    let spec = NetworkSpec::new(name).internal(true).option("com.docker.network.bridge.gateway_mode_ipv4", "isolated");
+    spec.ipv6(true).option("com.docker.network.bridge.gateway_mode_ipv6", "isolated")
+}
+
 /// A sandbox on a network that leads nowhere, so that the gateway network leads out, and a network that would.
 fn led_out(controller: &Controller) {
     network(controller, "one");
@@ -269,6 +281,36 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "delete a sandbox with two endpoints",
         before: attached,
+        operation: |c| c.sandbox_of("box")?.delete(),
+    },
+    Scenario {
+        name: "create a network that routes IPv4 without an address, and leaves under one address by IPv6",
+        before: |c| network(c, "two"),
+        operation: |c| c.create_network(NetworkSpec { ipam: Default::default(), ..routed("one") }).map(drop),
+    },
+    Scenario {
+        name: "create a network that trusts an interface",
+        before: |c| network(c, "one"),
+        operation: |c| {
+            let spec = NetworkSpec::new("two").option("com.docker.network.bridge.trusted_host_interfaces", "eth0:eth1");
+            c.create_network(spec).map(drop)
+        },
+    },
+    Scenario {
+        name: "attach to a routed and an isolated network with ports",
+        before: |c| {
+            c.create_network(routed("one")).unwrap();
+            c.create_network(isolated("two")).unwrap();
+        },
+        operation: attach,
+    },
+    Scenario {
+        name: "delete a sandbox on a routed and an isolated network",
+        before: |c| {
+            c.create_network(routed("one")).unwrap();
+            c.create_network(isolated("two")).unwrap();
+            attach(c).unwrap();
+        },
         operation: |c| c.sandbox_of("box")?.delete(),
     },
     Scenario {

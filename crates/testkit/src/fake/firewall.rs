@@ -165,8 +165,12 @@ fn intervals(element: &Element) -> Option<Intervals> {
         ports.first().to_be_bytes().to_vec()..=ports.last().to_be_bytes().to_vec()
     };
     Some(match element {
-        Element::Subnet(subnet) | Element::Masquerade(subnet) => Intervals::Single(prefix(subnet)),
-        Element::OnLink(subnet, link) => {
+        Element::Subnet(subnet)
+        | Element::Masquerade(subnet)
+        | Element::Snat(subnet, _)
+        | Element::Routed(subnet)
+        | Element::Unprotected(subnet) => Intervals::Single(prefix(subnet)),
+        Element::OnLink(subnet, link) | Element::Trusted(subnet, link) => {
             Intervals::Several(vec![prefix(subnet), exact(link.as_str().as_bytes().to_vec())])
         }
         Element::Open { ip, proto, ports: range } if range.count() > 1 => {

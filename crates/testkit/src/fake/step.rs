@@ -31,7 +31,7 @@ impl World {
             Object::Route(o) => self.add_route(o),
             Object::Redirect(o) => self.add_redirect(o),
             Object::Held(o) => self.add_held(o),
-            Object::FirewallBridge(_) | Object::Published(_) => Err(neutral(object)),
+            Object::FirewallBridge(_) | Object::Published(_) | Object::Opened(_) => Err(neutral(object)),
         }
     }
 
@@ -50,7 +50,7 @@ impl World {
             Object::Route(o) => self.remove_route(o),
             Object::Redirect(o) => self.remove_redirect(o),
             Object::Held(o) => self.remove_held(o),
-            Object::FirewallBridge(_) | Object::Published(_) => return Err(neutral(object)),
+            Object::FirewallBridge(_) | Object::Published(_) | Object::Opened(_) => return Err(neutral(object)),
         }
         Ok(())
     }

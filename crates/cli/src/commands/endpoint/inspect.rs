@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use pontoon::{Controller, Endpoint, PortBinding};
+use pontoon::{Controller, Endpoint, OpenPort, PortBinding};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -54,6 +54,7 @@ pub(crate) fn describe(controller: &Controller, endpoint: &Endpoint) -> Result<V
         "Links": record.spec.links.iter().cloned().collect::<BTreeMap<_, _>>(),
         "DriverOpts": record.spec.options,
         "Ports": info.ports.iter().map(PortDocument::of).collect::<Vec<_>>(),
+        "OpenPorts": info.opened.iter().map(OpenPortDocument::of).collect::<Vec<_>>(),
     }))
 }
 
@@ -83,5 +84,23 @@ impl PortDocument {
             container_port: binding.container_port,
             count: binding.count,
         }
+    }
+}
+
+#[derive(Serialize)]
+struct OpenPortDocument {
+    #[serde(rename = "Proto")]
+    proto: String,
+    #[serde(rename = "IP")]
+    ip: String,
+    #[serde(rename = "Port")]
+    port: u16,
+    #[serde(rename = "Count")]
+    count: u16,
+}
+
+impl OpenPortDocument {
+    fn of(open: &OpenPort) -> Self {
+        Self { proto: open.proto.to_string(), ip: open.ip.to_string(), port: open.port, count: open.count }
     }
 }

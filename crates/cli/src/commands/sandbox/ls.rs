@@ -4,7 +4,7 @@ use clap::Args;
 use pontoon::{Controller, Sandbox};
 use serde::Serialize;
 
-use crate::commands::port::{bindings, describe};
+use crate::commands::port::{describe, published};
 use crate::context::Context;
 use crate::errors::{Failure, Outcome};
 use crate::{output, time};
@@ -66,7 +66,7 @@ fn row(controller: &Controller, sandbox: &Sandbox) -> Result<Row, Failure> {
         addresses.extend(info.addresses.iter().map(|prefix| prefix.addr().to_string()));
     }
     let ports =
-        bindings(sandbox)?.iter().map(describe).map(|(inside, outside)| format!("{outside}->{inside}")).collect();
+        published(sandbox)?.iter().map(describe).map(|(inside, outside)| format!("{outside}->{inside}")).collect();
     Ok(Row {
         name: record.spec.name.clone(),
         id: sandbox.id().to_string(),

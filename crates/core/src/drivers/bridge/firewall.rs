@@ -1,21 +1,24 @@
 //! What bridge networks ask of the firewall and of forwarding.
 
-use super::{BridgeConfig, BridgeDriverConfig, EndpointView, NetworkView, bridge_name};
+use ipnet::IpNet;
+
+use super::{BridgeConfig, BridgeDriverConfig, EndpointView, GatewayMode, NetworkView, bridge_name};
 use crate::firewall::ruleset;
-use crate::objects::{FirewallBridge, Held, Objects, Place, Published, Sysctl, Tenure};
+use crate::model::OpenPort;
+use crate::objects::{
+    Access, FirewallBridge, FirewallSubnet, Held, Leaves, Objects, Opened, Place, Published, Sysctl, Tenure,
+};
 
 pub(super) fn of_network(view: &NetworkView<'_, BridgeConfig>, driver: &BridgeDriverConfig) -> Objects {
     let spec = &view.network.spec;
-    let subnets: Vec<_> = view.network.pools.iter().map(|pool| pool.prefix).collect();
-    let leaves = !spec.internal && view.config.masquerade;
     let mut objects = Objects::new();
     objects.set(ruleset::ruleset());
     objects.set(FirewallBridge {
         bridge: bridge_name(view),
         internal: spec.internal,
         icc: view.config.icc,
-        masquerade: if leaves { subnets.clone() } else { Vec::new() },
-        subnets,
+        trusted: if spec.internal { Vec::new() } else { view.config.trusted_interfaces.clone() },
+        subnets: view.network.pools.iter().map(|pool| subnet(view, pool.prefix)).collect(),
     });
     if driver.ip_forward && !spec.internal {
         let names = [
@@ -35,6 +38,23 @@ pub(super) fn of_network(view: &NetworkView<'_, BridgeConfig>, driver: &BridgeDr
     objects
 }
 
+fn subnet(view: &NetworkView<'_, BridgeConfig>, prefix: IpNet) -> FirewallSubnet {
+    let mode = view.config.gateway_mode(prefix.addr().is_ipv6());
+    let access = match mode {
+        _ if view.network.spec.internal => Access::Closed,
+        GatewayMode::Nat | GatewayMode::Isolated => Access::Closed,
+        GatewayMode::NatUnprotected => Access::Open,
+        GatewayMode::Routed => Access::Routed,
+    };
+    let translated = view.config.masquerade && !view.network.spec.internal && mode != GatewayMode::Routed;
+    let leaves = match view.config.source_address(prefix.addr().is_ipv6()) {
+        _ if !translated => Leaves::Unchanged,
+        Some(address) => Leaves::As(address),
+        None => Leaves::Masqueraded,
+    };
+    FirewallSubnet { prefix, access, leaves }
+}
+
 pub(super) fn of_endpoint(view: &EndpointView<'_, BridgeConfig>) -> Objects {
     let mut objects = Objects::new();
     if view.endpoint.attached.is_none() {
@@ -50,6 +70,9 @@ pub(super) fn of_endpoint(view: &EndpointView<'_, BridgeConfig>) -> Objects {
             container_port: binding.container_port,
             count: binding.count,
         });
+    }
+    for &OpenPort { proto, ip, port, count } in &view.endpoint.opened {
+        objects.set(Opened { proto, ip, port, count });
     }
     objects
 }

@@ -2,23 +2,26 @@
 
 use ipnet::IpNet;
 
-use super::{BridgeConfig, EndpointView, NetworkView, bridge_name};
-use crate::model::MacAddr;
+use super::{BridgeConfig, EndpointView, GatewayMode, NetworkView, bridge_name};
+use crate::model::{MacAddr, NetworkPool};
 use crate::objects::{Address, Bridge, Objects, Place, Veth};
 
 pub(super) fn of_network(view: &NetworkView<'_, BridgeConfig>) -> Objects {
     let name = bridge_name(view);
     let network = view.network;
+    let mode = |v6| view.config.gateway_mode(v6);
     let mut objects = Objects::new();
     objects.set(Bridge {
         name: name.clone(),
         mac: bridge_mac(view),
         mtu: view.config.mtu,
-        route_localnet: network.spec.ipv4 && !network.spec.internal,
-        ipv6: network.spec.ipv6,
+        route_localnet: network.spec.ipv4 && !network.spec.internal && mode(false) != GatewayMode::Routed,
+        // No link-local address either: the host is not on the network.
+        ipv6: network.spec.ipv6 && mode(true) != GatewayMode::Isolated,
         flaw: None,
     });
-    for pool in &network.pools {
+    let present = |pool: &&NetworkPool| view.config.has_gateway_address(pool.prefix.addr().is_ipv6());
+    for pool in network.pools.iter().filter(present) {
         if let Some(gateway) = pool.gateway {
             let prefix = IpNet::new(gateway, pool.prefix.prefix_len()).expect("a pool's own prefix length");
             objects.set(Address { place: Place::Host, link: name.clone(), prefix });

@@ -7,11 +7,11 @@ mod options;
 mod tests;
 
 pub(crate) use options::gateway_network;
-pub use options::{BridgeConfig, BridgeDriverConfig};
+pub use options::{BridgeConfig, BridgeDriverConfig, GatewayMode};
 
 use std::net::IpAddr;
 
-use super::{Driver, EndpointView, NetworkView, OptionError};
+use super::{Driver, EndpointView, NetworkView, OptionError, Publishing};
 use crate::engine::HostProfile;
 use crate::model::{IfName, Network, Options};
 use crate::objects::Objects;
@@ -58,6 +58,7 @@ impl Driver for Bridge {
         others: &[NetworkView<'_, BridgeConfig>],
         host: &HostProfile,
     ) -> Result<(), OptionError> {
+        options::check_gateway_modes(view)?;
         options::check_pools(view)?;
         options::check_mtu(view)?;
         let name = bridge_name(view);
@@ -79,6 +80,18 @@ impl Driver for Bridge {
 
     fn host_binding(&self, config: &BridgeConfig) -> Option<IpAddr> {
         config.host_binding
+    }
+
+    fn publishing(&self, config: &BridgeConfig, v6: bool) -> Publishing {
+        match config.gateway_mode(v6) {
+            GatewayMode::Routed => Publishing::Open,
+            GatewayMode::Nat | GatewayMode::NatUnprotected | GatewayMode::Isolated => Publishing::OnHost,
+        }
+    }
+
+    fn needs_gateway(&self, view: &NetworkView<'_, BridgeConfig>, v6: bool) -> bool {
+        // Where something leads out, the gateway's address is somebody's, if not the host's.
+        view.config.has_gateway_address(v6) || !view.network.spec.internal
     }
 
     fn interface_prefix(&self, config: &BridgeConfig) -> String {

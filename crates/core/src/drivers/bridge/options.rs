@@ -1,6 +1,8 @@
 //! The options of bridge networks and of the driver.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,10 @@ const NAME: &str = "com.docker.network.bridge.name";
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 const ICC: &str = "com.docker.network.bridge.enable_icc";
 const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
+const TRUSTED: &str = "com.docker.network.bridge.trusted_host_interfaces";
+const GATEWAY_MODE_IPV4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
+const GATEWAY_MODE_IPV6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
 
 /// What holds for all networks of the driver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +36,35 @@ impl Default for BridgeDriverConfig {
     }
 }
 
+/// What the host is to the endpoints of a network, for one family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayMode {
+    /// It translates addresses: others reach ports that are published on the host.
+    #[default]
+    Nat,
+    /// It translates addresses, and lets everybody reach all ports of endpoints by their own addresses.
+    NatUnprotected,
+    /// It routes: others reach published ports by the endpoints' own addresses, and nothing is translated.
+    Routed,
+    /// It has no address on the network; only for internal ones.
+    Isolated,
+}
+
+impl FromStr for GatewayMode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "nat" => Ok(Self::Nat),
+            "nat-unprotected" => Ok(Self::NatUnprotected),
+            "routed" => Ok(Self::Routed),
+            "isolated" => Ok(Self::Isolated),
+            _ => Err("it must be nat, nat-unprotected, routed or isolated"),
+        }
+    }
+}
+
 /// What holds for one network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BridgeConfig {
@@ -42,6 +77,24 @@ pub struct BridgeConfig {
     pub icc: bool,
     /// Whether endpoints leave the host under its address.
     pub masquerade: bool,
+    /// What the host is to its endpoints, for IPv4.
+    #[serde(default)]
+    pub gateway_mode_ipv4: GatewayMode,
+    /// What the host is to its endpoints, for IPv6.
+    #[serde(default)]
+    pub gateway_mode_ipv6: GatewayMode,
+    /// Whether the gateway's IPv4 address is left to somebody else on the network: the bridge does not have it.
+    #[serde(default)]
+    pub inhibit_ipv4: bool,
+    /// Interfaces of the host by which published ports are reached by the endpoints' own addresses too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_interfaces: Vec<IfName>,
+    /// The address under which endpoints leave the host by IPv4; that of the interface they leave by otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_ipv4: Option<Ipv4Addr>,
+    /// The same for IPv6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_ipv6: Option<Ipv6Addr>,
     /// Where ports are published that name no host address; all addresses otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_binding: Option<IpAddr>,
@@ -62,17 +115,56 @@ impl BridgeConfig {
             mtu: mtu(read.text(label::MTU))?,
             icc: read.flag(ICC, true)?,
             masquerade: read.flag(MASQUERADE, true)?,
+            gateway_mode_ipv4: read.parsed(GATEWAY_MODE_IPV4)?.unwrap_or_default(),
+            gateway_mode_ipv6: read.parsed(GATEWAY_MODE_IPV6)?.unwrap_or_default(),
+            inhibit_ipv4: read.flag(INHIBIT_IPV4, false)?,
+            trusted_interfaces: interfaces(read.text(TRUSTED))?,
+            host_ipv4: source(label::HOST_IPV4, read.parsed(label::HOST_IPV4)?)?,
+            host_ipv6: source(label::HOST_IPV6, read.parsed(label::HOST_IPV6)?)?,
             host_binding: read.parsed::<IpAddr>(HOST_BINDING)?.map(|ip| ip.to_canonical()),
             interface_prefix: prefix(read.text(label::IFACE_PREFIX))?,
         };
         read.finish()?;
         Ok(config)
     }
+
+    /// Returns the address under which endpoints leave the host, if it is always the same, for a family.
+    pub fn source_address(&self, v6: bool) -> Option<IpAddr> {
+        if v6 { self.host_ipv6.map(IpAddr::V6) } else { self.host_ipv4.map(IpAddr::V4) }
+    }
+
+    /// Returns whether the bridge has the gateway's address of a family.
+    pub fn has_gateway_address(&self, v6: bool) -> bool {
+        self.gateway_mode(v6) != GatewayMode::Isolated && (v6 || !self.inhibit_ipv4)
+    }
+
+    /// Returns what the host is to its endpoints, for a family.
+    pub fn gateway_mode(&self, v6: bool) -> GatewayMode {
+        if v6 { self.gateway_mode_ipv6 } else { self.gateway_mode_ipv4 }
+    }
 }
 
 /// Returns the network that leads out of sandboxes whose own networks do not: nobody talks to anybody on it.
 pub(crate) fn gateway_network(name: &str) -> NetworkSpec {
     NetworkSpec::new(name).option(ICC, "false").option(MASQUERADE, "true")
+}
+
+/// Names between colons, which no name has.
+fn interfaces(text: Option<&str>) -> Result<Vec<IfName>, OptionError> {
+    let text = text.unwrap_or_default();
+    let names = text.split(':').filter(|name| !name.is_empty());
+    let names: Result<BTreeSet<_>, _> = names.map(|name| IfName::new(name.to_owned())).collect();
+    names.map(Vec::from_iter).map_err(|error| bad_value(TRUSTED, text, error))
+}
+
+/// What leaves must come from an address that can be answered.
+fn source<A: Copy + Into<IpAddr>>(option: &str, address: Option<A>) -> Result<Option<A>, OptionError> {
+    match address.map(Into::into) {
+        Some(ip) if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() => {
+            Err(bad_value(option, &ip.to_string(), "it must be an address of the host that others can answer to"))
+        }
+        _ => Ok(address),
+    }
 }
 
 fn mtu(text: Option<&str>) -> Result<Mtu, OptionError> {
@@ -94,6 +186,17 @@ fn prefix(text: Option<&str>) -> Result<String, OptionError> {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(bad_value(label::IFACE_PREFIX, text, format!("a number must fit behind it: {error}"))),
     }
+}
+
+/// Without the host's address nothing leads out.
+pub(super) fn check_gateway_modes(view: &NetworkView<'_, BridgeConfig>) -> Result<(), OptionError> {
+    for (v6, option) in [(false, GATEWAY_MODE_IPV4), (true, GATEWAY_MODE_IPV6)] {
+        if view.config.gateway_mode(v6) == GatewayMode::Isolated && !view.network.spec.internal {
+            let reason = "it is for internal networks only: make the network internal, or choose another mode";
+            return Err(bad_value(option, "isolated", reason));
+        }
+    }
+    Ok(())
 }
 
 /// A bridge has one pool for each family that is switched on, and at least one family.

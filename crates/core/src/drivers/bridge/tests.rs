@@ -1,13 +1,16 @@
 //! The option matrix as golden text: what each combination asks of a host.
 
+mod addresses;
+
 use expect_test::{Expect, expect};
 
 use super::*;
 use crate::firewall::lower;
 use crate::model::{
-    Attachment, Endpoint, EndpointId, EndpointSpec, MacAddr, NetworkId, NetworkPool, NetworkSpec, Phase, PortBinding,
-    SandboxId,
+    Attachment, Endpoint, EndpointId, EndpointSpec, MacAddr, NetworkId, NetworkPool, NetworkSpec, OpenPort, Phase,
+    PortBinding, SandboxId,
 };
+use crate::ports::PortProto;
 
 fn network(spec: NetworkSpec) -> Network {
     let pools = [(spec.ipv4, "172.18.0.0/16", "172.18.0.1"), (spec.ipv6, "fd00::/64", "fd00::1")];
@@ -34,32 +37,41 @@ fn render(spec: NetworkSpec) -> String {
     let config = BridgeConfig::parse(&network.spec.options).unwrap();
     let view = NetworkView { network: &network, config: &config };
     let mut objects = Driver::network(&driver, &view);
-    let endpoint = endpoint(&network);
+    let endpoint = endpoint(&view);
     let view = EndpointView { endpoint: &endpoint, network: view, sandbox: None, gateway4: true, gateway6: true };
     Driver::endpoint(&driver, &view).into_iter().for_each(|object| objects.set(object));
     lower(objects).unwrap().to_string()
 }
 
-fn endpoint(network: &Network) -> Endpoint {
+fn endpoint(view: &NetworkView<'_, BridgeConfig>) -> Endpoint {
+    let network = view.network;
     let addresses = network.pools.iter().map(|pool| {
         let text = if pool.prefix.addr().is_ipv6() { "fd00::2/64" } else { "172.18.0.2/16" };
         text.parse().unwrap()
     });
     let addresses: Vec<ipnet::IpNet> = addresses.collect();
-    let bindings = addresses.iter().filter(|_| !network.spec.internal).map(|address| PortBinding {
-        proto: crate::ports::PortProto::Tcp,
-        host_ip: if address.addr().is_ipv6() { "::".parse().unwrap() } else { "0.0.0.0".parse().unwrap() },
-        host_port: 8080,
-        container_ip: address.addr(),
-        container_port: 80,
-        count: 1,
-        request: "8080:80".parse().unwrap(),
-    });
+    let publishes = |address: &&ipnet::IpNet, how| {
+        let v6 = address.addr().is_ipv6();
+        !network.spec.internal && Driver::publishing(&Bridge::default(), view.config, v6) == how
+    };
+    let opened = addresses.iter().filter(|address| publishes(address, Publishing::Open));
+    let opened = opened.map(|address| OpenPort { proto: PortProto::Tcp, ip: address.addr(), port: 80, count: 1 });
+    let bindings =
+        addresses.iter().filter(|address| publishes(address, Publishing::OnHost)).map(|address| PortBinding {
+            proto: PortProto::Tcp,
+            host_ip: if address.addr().is_ipv6() { "::".parse().unwrap() } else { "0.0.0.0".parse().unwrap() },
+            host_port: 8080,
+            container_ip: address.addr(),
+            container_port: 80,
+            count: 1,
+            request: "8080:80".parse().unwrap(),
+        });
     Endpoint {
         id: EndpointId::draw(|bytes| bytes.fill(0xcd)),
         network: network.id,
         spec: EndpointSpec::new("e"),
         bindings: bindings.collect(),
+        opened: opened.collect(),
         addresses,
         mac: MacAddr::new([2, 0, 0, 0, 0, 1]).unwrap(),
         attached: Some(Attachment {
@@ -87,7 +99,7 @@ fn check_difference(spec: NetworkSpec, expected: Expect) {
 fn a_network_without_options() {
     expect![[r#"
         sysctl net.ipv4.ip_forward = 1 in host
-        ruleset inet pontoon 6777a8c31a02d267
+        ruleset inet pontoon 459a38bb7cb2b656
         bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
         veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin unannounced
         element bridges pn-abababababab
@@ -231,6 +243,138 @@ fn name_mtu_and_prefix() {
     assert_eq!(Driver::interface_prefix(&driver, &config), "net");
 }
 
+fn with_mode(mode: &str, v6: &str) -> NetworkSpec {
+    let spec = NetworkSpec::new("n").option("com.docker.network.bridge.gateway_mode_ipv4", mode);
+    spec.option("com.docker.network.bridge.gateway_mode_ipv6", v6)
+}
+
+#[test]
+fn the_plain_gateway_mode_has_a_name() {
+    check_difference(with_mode("nat", "nat"), expect![[""]]);
+    check_difference(with_mode("", ""), expect![[""]]);
+}
+
+#[test]
+fn unprotected() {
+    check_difference(
+        with_mode("nat-unprotected", "nat"),
+        expect![[r#"
+        - element subnets4 172.18.0.0/16
+        + element unprotected4 172.18.0.0/16
+    "#]],
+    );
+}
+
+#[test]
+fn routed() {
+    check_difference(
+        with_mode("routed", "nat"),
+        expect![[r#"
+        - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
+        - element subnets4 172.18.0.0/16
+        - element masquerade4 172.18.0.0/16
+        - element publish_any4 tcp . 8080 : 172.18.0.2 . 80
+        - hold 0.0.0.0:8080/tcp
+        + bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500
+        + element routed4 172.18.0.0/16
+    "#]],
+    );
+}
+
+#[test]
+fn translated_by_one_family_and_routed_by_the_other() {
+    check_difference(
+        with_mode("nat", "routed").ipv6(true),
+        expect![[r#"
+        - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
+        + sysctl net.ipv6.conf.all.forwarding = 1 in host
+        + sysctl net.ipv6.conf.default.forwarding = 1 in host
+        + bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet ipv6
+        + element on_link6 fd00::/64 . pn-abababababab
+        + element routed6 fd00::/64
+        + element open6 fd00::2 . tcp . 80
+        + address fd00::1/64 on pn-abababababab in host
+        + address fd00::2/64 on eth0 in sandbox efefefefefef
+    "#]],
+    );
+}
+
+#[test]
+fn isolated() {
+    check_difference(
+        with_mode("isolated", "isolated").ipv6(true).internal(true),
+        expect![[r#"
+        - sysctl net.ipv4.ip_forward = 1 in host
+        - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
+        - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin unannounced
+        - element to pn-abababababab : jump to_nat
+        - element masquerade4 172.18.0.0/16
+        - element open4 172.18.0.2 . tcp . 80
+        - element publish_any4 tcp . 8080 : 172.18.0.2 . 80
+        - address 172.18.0.1/16 on pn-abababababab in host
+        - hold 0.0.0.0:8080/tcp
+        + bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500
+        + veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 unannounced
+        + element from pn-abababababab : jump from_internal
+        + element to pn-abababababab : jump to_internal
+        + element subnets6 fd00::/64
+        + element on_link6 fd00::/64 . pn-abababababab
+        + address fd00::2/64 on eth0 in sandbox efefefefefef
+    "#]],
+    );
+    // The host is on the network by the other family.
+    check_difference(
+        with_mode("nat", "isolated").ipv6(true).internal(true),
+        expect![[r#"
+        - sysctl net.ipv4.ip_forward = 1 in host
+        - bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500 route-localnet
+        - veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 hairpin unannounced
+        - element to pn-abababababab : jump to_nat
+        - element masquerade4 172.18.0.0/16
+        - element open4 172.18.0.2 . tcp . 80
+        - element publish_any4 tcp . 8080 : 172.18.0.2 . 80
+        - hold 0.0.0.0:8080/tcp
+        + bridge pn-abababababab mac aa:ab:ab:ab:ab:ab mtu 1500
+        + veth pvcdcdcdcdc on pn-abababababab to eth0 in sandbox efefefefefef mac 02:00:00:00:00:01 mtu 1500 unannounced
+        + element from pn-abababababab : jump from_internal
+        + element to pn-abababababab : jump to_internal
+        + element subnets6 fd00::/64
+        + element on_link6 fd00::/64 . pn-abababababab
+        + address fd00::2/64 on eth0 in sandbox efefefefefef
+    "#]],
+    );
+}
+
+/// On an internal network nothing enters, whatever else the mode says.
+#[test]
+fn gateway_modes_of_internal_networks() {
+    let plain = render(with_mode("nat", "nat").ipv6(true).internal(true));
+    for mode in ["nat-unprotected", "routed"] {
+        assert_eq!(render(with_mode(mode, mode).ipv6(true).internal(true)), plain, "{mode}");
+    }
+}
+
+/// The cross product: each family follows its own mode alone, and both follow the network's being internal.
+#[test]
+fn gateway_modes_are_independent() {
+    let modes = ["nat", "nat-unprotected", "routed", "isolated"];
+    let of_family = |text: &str, v6: bool| -> Vec<String> {
+        let marks: &[&str] = if v6 { &["fd00:", "[::]"] } else { &["172.18.", "0.0.0.0:", "publish_any4"] };
+        text.lines().filter(|line| marks.iter().any(|mark| line.contains(mark))).map(str::to_owned).collect()
+    };
+    for internal in [false, true] {
+        for v4 in modes {
+            for v6 in modes {
+                let text = render(with_mode(v4, v6).ipv6(true).internal(internal));
+                let alone4 = render(with_mode(v4, "nat").internal(internal));
+                let alone6 = render(with_mode("nat", v6).ipv4(false).ipv6(true).internal(internal));
+                assert_eq!(of_family(&text, false), of_family(&alone4, false), "{v4} {v6}");
+                assert_eq!(of_family(&text, true), of_family(&alone6, true), "{v4} {v6}");
+            }
+        }
+    }
+}
+
 /// Options that do not touch each other change the same lines together as alone.
 #[test]
 fn options_are_independent() {
@@ -271,6 +415,9 @@ fn bad_options_name_the_value() {
         ("com.docker.network.driver.mtu", "many"),
         ("com.docker.network.bridge.host_binding_ipv4", "localhost"),
         ("com.docker.network.container_iface_prefix", "a prefix"),
+        ("com.docker.network.bridge.gateway_mode_ipv4", "NAT"),
+        ("com.docker.network.bridge.gateway_mode_ipv6", "bridged"),
+        ("com.docker.network.bridge.gateway_mode_ipv5", "nat"),
         ("com.docker.network.bridge.nmae", "br0"),
     ];
     let mut text = String::new();
@@ -288,6 +435,9 @@ fn bad_options_name_the_value() {
         invalid value "many" for option com.docker.network.driver.mtu: it must be a number of bytes
         invalid value "localhost" for option com.docker.network.bridge.host_binding_ipv4: invalid IP address syntax
         invalid value "a prefix" for option com.docker.network.container_iface_prefix: a number must fit behind it: invalid interface name "a prefix999": it contains white space or control characters
+        invalid value "NAT" for option com.docker.network.bridge.gateway_mode_ipv4: it must be nat, nat-unprotected, routed or isolated
+        invalid value "bridged" for option com.docker.network.bridge.gateway_mode_ipv6: it must be nat, nat-unprotected, routed or isolated
+        unknown option com.docker.network.bridge.gateway_mode_ipv5 for driver bridge: did you mean com.docker.network.bridge.gateway_mode_ipv4?
         unknown option com.docker.network.bridge.nmae for driver bridge: did you mean com.docker.network.bridge.name?
     "#]].assert_eq(&text);
 }
@@ -318,6 +468,9 @@ fn the_network_as_a_whole_is_checked() {
         check(v6(), &prefix("fe80::/80")),
         check(v6(), &prefix("ff02::/64")),
         check(v6().option("com.docker.network.driver.mtu", "1000"), &|_| {}),
+        check(with_mode("isolated", "nat"), &|_| {}),
+        check(with_mode("nat", "isolated"), &|_| {}),
+        check(with_mode("isolated", "isolated").internal(true), &|_| {}),
         check(NetworkSpec::new("beside"), &|_| {}),
         check(NetworkSpec { name: "beside".to_owned(), ..named("theirs") }, &prefix("10.0.0.0/8")),
     ];
@@ -335,6 +488,9 @@ fn the_network_as_a_whole_is_checked() {
         Invalid: 'fe80::/80' clashes with the Link-Local prefix 'fe80::/64'
         Invalid: 'ff02::/64' is a multicast subnet, which a bridge cannot have
         Invalid: invalid value "1000" for option com.docker.network.driver.mtu: IPv6 needs at least 1280 bytes (RFC 8200 section 5)
+        Invalid: invalid value "isolated" for option com.docker.network.bridge.gateway_mode_ipv4: it is for internal networks only: make the network internal, or choose another mode
+        Invalid: invalid value "isolated" for option com.docker.network.bridge.gateway_mode_ipv6: it is for internal networks only: make the network internal, or choose another mode
+        ok
         Forbidden: network beside would collide with network other: both have addresses of 172.18.0.0/16
         Forbidden: network beside would collide with network other: both use the bridge theirs
     "#]].assert_eq(&text);

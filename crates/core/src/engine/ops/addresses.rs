@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::drivers::ErasedDriver;
 use crate::engine::{Draft, HostProfile, State};
 use crate::error::{Error, NetworkError};
 use crate::ipam::{
@@ -15,10 +16,11 @@ use crate::model::{EndpointSpec, Network, NetworkPool, NetworkSpec, PoolSpec, la
 /// Returns the pools of a new network, IPv4 first.
 pub(super) fn pools(
     draft: &Draft<'_>,
-    spec: &NetworkSpec,
-    host: &HostProfile,
-    defaults: &DefaultPools,
+    network: &Network,
+    driver: &dyn ErasedDriver,
+    (host, defaults): (&HostProfile, &DefaultPools),
 ) -> Result<Vec<NetworkPool>, Error> {
+    let spec = &network.spec;
     match spec.ipam.driver.as_str() {
         "default" => {}
         "null" => return null_pools(spec),
@@ -28,12 +30,13 @@ pub(super) fn pools(
     let mut pools = Vec::new();
     for (on, family, asked) in [(spec.ipv4, Family::V4, &spec.ipam.v4), (spec.ipv6, Family::V6, &spec.ipam.v6)] {
         check_family(family, on, asked)?;
+        let gateway = driver.needs_gateway(network, family == Family::V6)?;
         let automatic = [PoolSpec::default()];
         let asked = if asked.is_empty() { &automatic[..] } else { asked };
         for one in asked.iter().filter(|_| on) {
             let pool = choose_pool(family, one, &taken, host, defaults)?;
             taken.push(pool);
-            pools.push(fill_pool(draft.state(), one, pool)?);
+            pools.push(fill_pool(draft.state(), one, pool, gateway)?);
         }
     }
     Ok(pools)
@@ -91,8 +94,8 @@ fn choose_pool(
     }
 }
 
-/// Chooses the gateway and takes the auxiliary addresses.
-fn fill_pool(state: &State, asked: &PoolSpec, pool: Pool) -> Result<NetworkPool, IpamError> {
+/// Takes the auxiliary addresses and the gateway's, if there is to be one.
+fn fill_pool(state: &State, asked: &PoolSpec, pool: Pool, gateway: bool) -> Result<NetworkPool, IpamError> {
     let mut used = state.addresses_in(pool.prefix);
     let mut filled = NetworkPool { prefix: pool.prefix, range: pool.sub, gateway: None, aux: asked.aux.clone() };
     // What is named comes before what is chosen.
@@ -100,7 +103,9 @@ fn fill_pool(state: &State, asked: &PoolSpec, pool: Pool) -> Result<NetworkPool,
         check_auxiliary(&used, &pool, name, &address.to_string())?;
         used.insert(*address);
     }
-    filled.gateway = Some(choose_gateway(&used, &pool, asked.gateway)?);
+    if gateway || asked.gateway.is_some() {
+        filled.gateway = Some(choose_gateway(&used, &pool, asked.gateway)?);
+    }
     Ok(filled)
 }
 

@@ -69,6 +69,7 @@ impl Engine {
             attached: None,
             automatic: false,
             bindings: Vec::new(),
+            opened: Vec::new(),
             phase: Phase::Ready,
         });
         Ok(())
@@ -183,7 +184,8 @@ impl Engine {
                 }
                 Some(attached) => refuse_way_out(draft, &record, attached.sandbox)?,
             }
-            draft.put_endpoint(Endpoint { attached: None, bindings: Vec::new(), ..(*record).clone() });
+            let (bindings, opened) = (Vec::new(), Vec::new());
+            draft.put_endpoint(Endpoint { attached: None, bindings, opened, ..(*record).clone() });
             self.settle(draft, sandbox, &spare, &survey)
         })
     }

@@ -119,7 +119,7 @@ impl Engine {
             if network.spec.ipv6 && !host.ipv6 {
                 return Err(NetworkError::NoIpv6 { name: network.spec.name.clone() }.into());
             }
-            network.pools = addresses::pools(draft, &network.spec, host, &self.config.pools)?;
+            network.pools = addresses::pools(draft, network, &**driver, (host, &self.config.pools))?;
         }
         routes::check(network)?;
         let others: Vec<&Network> = others.iter().map(|other| &**other).collect();

@@ -4,16 +4,19 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use super::spans;
+use crate::drivers::Publishing;
 use crate::engine::{Draft, Engine, HostProfile, gateway};
 use crate::error::Error;
 use crate::ipam::Ranges;
-use crate::model::{Endpoint, EndpointId, Network, PortBinding, SandboxId};
+use crate::model::{Endpoint, EndpointId, Network, OpenPort, PortBinding, SandboxId};
 use crate::ports::{HostPort, PortChoice, PortError, PortProto, PortQuery, PortRange, PortSpec, choose};
 
-/// One request with everywhere it is to be published: at most one place a family.
+/// One request with everywhere it is to be published: at most one place a family, and the addresses of containers that
+/// answer for themselves.
 struct Wanted {
     spec: PortSpec,
     places: Vec<Place>,
+    opened: Vec<(EndpointId, IpAddr)>,
 }
 
 /// A host address, and who answers for it.
@@ -32,17 +35,20 @@ impl Engine {
     pub(super) fn bind_ports(&self, draft: &mut Draft<'_>, sandbox: SandboxId) -> Result<(), Error> {
         let members = gateway::ordered(draft.state(), sandbox);
         let wanted = self.wanted(draft, sandbox, &members)?;
-        let answering = members
-            .iter()
-            .filter(|(member, _)| wanted.iter().any(|w| w.places.iter().any(|p| p.endpoint == member.id)));
+        let answers = |wanted: &Wanted, id| {
+            wanted.places.iter().any(|place| place.endpoint == id) || wanted.opened.iter().any(|(of, _)| *of == id)
+        };
+        let answering = members.iter().filter(|(member, _)| wanted.iter().any(|wanted| answers(wanted, member.id)));
         let _spans: Vec<_> = answering
             .map(|(member, network)| spans::program_external_connectivity(network, member).entered())
             .collect();
         let before: Vec<PortBinding> = members.iter().flat_map(|(endpoint, _)| endpoint.bindings.clone()).collect();
         // All are given back first, so that keeping a port is choosing it again.
-        for (endpoint, _) in members.iter().filter(|(endpoint, _)| !endpoint.bindings.is_empty()) {
-            draft.put_endpoint(Endpoint { bindings: Vec::new(), ..(**endpoint).clone() });
+        let publishes = |endpoint: &Endpoint| !endpoint.bindings.is_empty() || !endpoint.opened.is_empty();
+        for (endpoint, _) in members.iter().filter(|(endpoint, _)| publishes(endpoint)) {
+            draft.put_endpoint(Endpoint { bindings: Vec::new(), opened: Vec::new(), ..(**endpoint).clone() });
         }
+        wanted.iter().for_each(|wanted| open(draft, wanted));
         let (named, chosen): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|wanted| matches!(wanted.spec.host(), HostPort::Exactly(_)));
         for wanted in named.into_iter().chain(chosen) {
@@ -65,12 +71,15 @@ impl Engine {
         let of_sandbox = draft.state().sandbox(sandbox).map(|sandbox| sandbox.spec.ports.clone()).unwrap_or_default();
         let mut wanted = Vec::new();
         for spec in of_sandbox {
-            let leads = |endpoint: &Endpoint, v6| gateways.of(v6) == Some(endpoint.id);
-            wanted.push(self.places(spec, members, leads)?);
+            // Who is reached by its own address is so whether or not others lead out.
+            let answers = |endpoint: &Endpoint, publishing, v6| {
+                publishing == Publishing::Open || gateways.of(v6) == Some(endpoint.id)
+            };
+            wanted.push(self.places(spec, members, answers)?);
         }
         for (publisher, _) in members {
             for spec in publisher.spec.publish.clone() {
-                wanted.push(self.places(spec, members, |endpoint, _| endpoint.id == publisher.id)?);
+                wanted.push(self.places(spec, members, |endpoint, _, _| endpoint.id == publisher.id)?);
             }
         }
         Ok(wanted)
@@ -80,22 +89,28 @@ impl Engine {
         &self,
         spec: PortSpec,
         members: &[(Arc<Endpoint>, Arc<Network>)],
-        answers: impl Fn(&Endpoint, bool) -> bool,
+        answers: impl Fn(&Endpoint, Publishing, bool) -> bool,
     ) -> Result<Wanted, Error> {
         check_supported(&spec)?;
-        let mut places = Vec::new();
+        let (mut places, mut opened) = (Vec::new(), Vec::new());
         for v6 in [false, true] {
-            for (endpoint, network) in members.iter().filter(|(endpoint, _)| answers(endpoint, v6)) {
-                if network.spec.internal {
-                    continue;
-                }
-                let host_ip = self.host_address(&spec, network, v6);
-                if let (Some(host_ip), Some(container)) = (host_ip, endpoint.address(v6)) {
-                    places.push(Place { endpoint: endpoint.id, host_ip, container_ip: container.addr() });
+            for (endpoint, network) in members.iter().filter(|(_, network)| !network.spec.internal) {
+                let publishing = self.publishing(network, v6)?;
+                let host_ip = self.host_address(&spec, network, v6).filter(|_| answers(endpoint, publishing, v6));
+                let (Some(host_ip), Some(container)) = (host_ip, endpoint.address(v6)) else { continue };
+                let container_ip = container.addr();
+                match publishing {
+                    Publishing::OnHost => places.push(Place { endpoint: endpoint.id, host_ip, container_ip }),
+                    Publishing::Open => opened.push((endpoint.id, container_ip)),
                 }
             }
         }
-        Ok(Wanted { spec, places })
+        Ok(Wanted { spec, places, opened })
+    }
+
+    fn publishing(&self, network: &Network, v6: bool) -> Result<Publishing, Error> {
+        let driver = self.registry().get(&network.spec.driver);
+        Ok(driver.map_or(Ok(Publishing::default()), |driver| driver.publishing(network, v6))?)
     }
 
     /// Returns the host's address of a family that a request is published on, if it is on that family at all.
@@ -178,6 +193,21 @@ fn bind(draft: &mut Draft<'_>, wanted: &Wanted, container: PortRange, host_port:
             request: wanted.spec.clone(),
         });
         draft.put_endpoint(endpoint);
+    }
+}
+
+/// Opens what a request asks for where containers answer for themselves; the host's ports do not matter there.
+fn open(draft: &mut Draft<'_>, wanted: &Wanted) {
+    let container = wanted.spec.container();
+    for &(id, ip) in &wanted.opened {
+        let Some(endpoint) = draft.state().endpoint(id).cloned() else { continue };
+        let mut endpoint = (*endpoint).clone();
+        let port = OpenPort { proto: wanted.spec.proto(), ip, port: container.first(), count: container.count() };
+        // Two requests may publish one port on the host twice.
+        if !endpoint.opened.contains(&port) {
+            endpoint.opened.push(port);
+            draft.put_endpoint(endpoint);
+        }
     }
 }
 

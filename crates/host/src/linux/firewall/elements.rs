@@ -19,8 +19,14 @@ pub(super) fn encode(element: &Element) -> nft::Element {
         Element::From(bridge, verdict) | Element::To(bridge, verdict) => {
             nft::Element::new([name(bridge)]).with_verdict(nft::Verdict::Jump(verdict.chain().to_owned()))
         }
-        Element::Subnet(subnet) | Element::Masquerade(subnet) => nft::Element::new([prefix(subnet)]),
-        Element::OnLink(subnet, bridge) => nft::Element::new([prefix(subnet), name(bridge)]),
+        Element::Subnet(subnet)
+        | Element::Masquerade(subnet)
+        | Element::Routed(subnet)
+        | Element::Unprotected(subnet) => nft::Element::new([prefix(subnet)]),
+        Element::Snat(subnet, address) => nft::Element::new([prefix(subnet)]).with_values([Value::Address(*address)]),
+        Element::OnLink(subnet, link) | Element::Trusted(subnet, link) => {
+            nft::Element::new([prefix(subnet), name(link)])
+        }
         Element::Open { ip, proto, ports: range } => {
             nft::Element::new([Part::address(*ip), Part::protocol(proto.number()), ports(*range)])
         }
@@ -49,12 +55,19 @@ pub(super) fn decode(set: &Set, element: &nft::Element) -> Option<Element> {
         "to" => Element::To(key.interface()?, verdict(element)?),
         "subnets" => Element::Subnet(key.prefix()?),
         "on_link" => Element::OnLink(key.prefix()?, key.interface()?),
+        "trusted" => Element::Trusted(key.prefix()?, key.interface()?),
         "masquerade" => Element::Masquerade(key.prefix()?),
+        "snat" => {
+            let (address, _) = translation(set.name.ends_with('6'), element.data.as_ref()?)?;
+            Element::Snat(key.prefix()?, address)
+        }
+        "routed" => Element::Routed(key.prefix()?),
+        "unprotected" => Element::Unprotected(key.prefix()?),
         "open" | "open_range" => Element::Open { ip: key.address()?, proto: key.protocol()?, ports: key.ports()? },
         name if name.starts_with("publish") => {
             let host = if name.ends_with("any") { None } else { Some(key.address()?) };
             let (proto, ports) = (key.protocol()?, key.ports()?);
-            let (to, port) = destination(set.name.ends_with('6'), element.data.as_ref()?)?;
+            let (to, port) = translation(set.name.ends_with('6'), element.data.as_ref()?)?;
             Element::Publish { host, proto, ports, to, port }
         }
         _ => return None,
@@ -69,7 +82,7 @@ fn verdict(element: &nft::Element) -> Option<Verdict> {
 }
 
 /// Reads an address and, if the map has it, a port.
-fn destination(v6: bool, data: &ElementData) -> Option<(IpAddr, Option<u16>)> {
+fn translation(v6: bool, data: &ElementData) -> Option<(IpAddr, Option<u16>)> {
     let ElementData::Value(bytes) = data else { return None };
     let (address, rest) = bytes.split_at_checked(if v6 { 16 } else { 4 })?;
     let port = rest.first_chunk().map(|bytes| u16::from_be_bytes(*bytes));
@@ -173,7 +186,12 @@ mod tests {
         for prefix in ["10.1.0.0/16", "10.0.0.1/32", "0.0.0.0/0", "128.0.0.0/1", "fd00::/64", "::/0", "fd00::1/128"] {
             check(Element::Subnet(net(prefix)));
             check(Element::Masquerade(net(prefix)));
+            check(Element::Routed(net(prefix)));
+            let address = if net(prefix).addr().is_ipv6() { "2001:db8::7" } else { "192.0.2.7" };
+            check(Element::Snat(net(prefix), address.parse().unwrap()));
+            check(Element::Unprotected(net(prefix)));
             check(Element::OnLink(net(prefix), name()));
+            check(Element::Trusted(net(prefix), name()));
         }
         for ip in ["10.0.0.2", "fd00::2"].map(|ip| ip.parse::<IpAddr>().unwrap()) {
             for ports in [range(80, 80), range(80, 90), range(1, 65535)] {

@@ -163,6 +163,12 @@ fn statement(one: &core::Statement) -> Statement {
             map: (*map).to_owned(),
             data: if *port { NatData::AddressAndPort } else { NatData::Address },
         }),
+        S::Snat { v6, key, map } => Statement::Snat(NatTarget::Map {
+            version: if *v6 { IpVersion::V6 } else { IpVersion::V4 },
+            fields: fields(key),
+            map: (*map).to_owned(),
+            data: NatData::Address,
+        }),
         S::Masquerade => Statement::Masquerade(SourcePort::Keep),
         S::Counter => Statement::Counter,
         S::Accept => Statement::Verdict(Verdict::Accept),
@@ -176,6 +182,9 @@ fn is(field: Field, value: Constant, not: bool) -> Statement {
     match value {
         Constant::Interface(name) => {
             Statement::Compare { field, relation: relation(not), value: Value::Interface(name.to_owned()) }
+        }
+        Constant::Protocol(number, _) => {
+            Statement::Compare { field, relation: relation(not), value: Value::Protocol(number) }
         }
         Constant::Prefix(text) => {
             let prefix: IpNet = text.parse().expect("the ruleset's constants are prefixes");
