@@ -230,7 +230,7 @@ fn what_cannot_stand_in_a_file_is_refused() {
         (web().dns(search("a\u{2003}b")), r#"search domain "a\u{2003}b""#),
         (web().dns(search("a\u{7}")), r#"search domain "a\u{7}""#),
     ] {
-        refused(create(spec), Kind::Invalid, &format!("invalid {what}: {rule}"));
+        refused(create(spec), Kind::Invalid, format!("invalid {what}: {rule}"));
     }
     lab.host.set_resolv_conf(&format!("nameserver {}", "1".repeat(MAX_LINE)));
     let text = "failed to parse resolv.conf from /etc/resolv.conf: line too long (exceeds 65536): shorten line 1";
@@ -280,7 +280,7 @@ fn names_that_no_query_can_carry_are_refused() {
         let web = || EndpointSpec::new("web");
         for spec in [web().dns_name(name), web().link(name, "db")] {
             let created = network.create_endpoint(spec).map(|_| ());
-            refused(created, Kind::Invalid, &format!("invalid DNS name {name:?}: {reason}"));
+            refused(created, Kind::Invalid, format!("invalid DNS name {name:?}: {reason}"));
         }
     }
     // Its own, and whom a link leads to, may be an id of 64 digits; others end with the root.
