@@ -153,3 +153,40 @@ fn what_cannot_stand_in_a_file_is_a_mistake() {
         assert_eq!(json(&["sandbox", "ls"]).as_array().map(Vec::len), Some(1));
     });
 }
+
+/// Whichever step has no room for what it writes: nothing of the command is left, in the files or anywhere else.
+#[test]
+fn a_full_run_directory_keeps_nothing_of_what_failed() {
+    isolated(|| {
+        fs::create_dir_all(RUN_DIR).unwrap();
+        run("mount", &["-t", "tmpfs", "-o", "size=64k", "tmpfs", RUN_DIR]);
+        ok(&["network", "create", "front"]);
+        ok(&["sandbox", "create", "s"]);
+        let filler = format!("{RUN_DIR}/filler");
+        let mut failed = 0;
+        // With no page left, with one, with two, ...
+        for pages in 0..8 {
+            for (command, undo) in [
+                (["sandbox", "create", "t"], ["sandbox", "rm", "t"]),
+                (["network", "connect", "front"], ["network", "disconnect", "front"]),
+            ] {
+                let filled = fs::write(&filler, vec![1; 64 << 10]).unwrap_err();
+                assert_eq!(filled.kind(), std::io::ErrorKind::StorageFull);
+                let file = fs::OpenOptions::new().write(true).open(&filler).unwrap();
+                file.set_len(file.metadata().unwrap().len().saturating_sub(pages << 12)).unwrap();
+                // An open file keeps its room when it is removed.
+                drop(file);
+                let endpoint: &[&str] = if command[0] == "network" { &["s"] } else { &[] };
+                let ran = pontoon(&[&command[..], endpoint].concat());
+                fs::remove_file(&filler).unwrap();
+                match ran.status {
+                    0 => drop(ok(&[&undo[..], endpoint].concat())),
+                    _ => failed += 1,
+                }
+                let found = pontoon(&["doctor"]);
+                assert_eq!(found.status, 0, "{pages} pages, {command:?}: {ran:?}, {found:?}");
+            }
+        }
+        assert!(failed > 2, "{failed} commands failed");
+    });
+}
