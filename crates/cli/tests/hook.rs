@@ -259,10 +259,9 @@ fn set_ups_that_fail_are_told_to_the_runtime() {
             &state("web", 4_194_304),
             1,
             &expect![[r#"
-            error: set the namespace of sandbox ID failed
-              because step 1 (+ namespace of sandbox ID adopted from /proc/4194304/ns/net) failed
-              because network namespace /proc/4194304/ns/net does not exist
-            hint: `pontoon doctor` says what is missing, `pontoon repair` puts it back"#]],
+                error: set the namespace of sandbox ID failed
+                  because step 1 (+ namespace of sandbox ID adopted from /proc/4194304/ns/net) failed
+                  because network namespace /proc/4194304/ns/net does not exist"#]],
         );
         refused(
             &[],
